@@ -1,0 +1,54 @@
+/*
+ * Configuration: one table of all settings; values from their defaults, flotilla.yaml, the
+ * environment and the command line, the later winning.
+ *
+ * In YAML settings nest or are written with dots (`kafka: {brokers: …}` or `kafka.brokers: …`); in
+ * the environment `kafka.brokers` is FLOTILLA_KAFKA_BROKERS; on the command line `--set
+ * kafka.brokers=…`. `kafka.` and a name that the table does not have goes to librdkafka as it is.
+ * Read once at start, then only read: any thread.
+ */
+#pragma once
+
+#include "base/buf.h"
+#include "base/err.h"
+
+#include <stdint.h>
+
+struct conf;
+
+/* All defaults. */
+int conf_new(struct conf **out, struct err *e);
+void conf_free(struct conf *c);
+
+/*
+ * Settings of a file; of the environment (names starting with FLOTILLA_); of one "name=value".
+ * All problems of one source are found at once. Fails with ERR_INVALID (unknown name, value of the
+ * wrong type or out of range), ERR_IO, ERR_NOMEM.
+ */
+int conf_load_file(struct conf *c, const char *path, struct err *e);
+int conf_load_environment(struct conf *c, char *const *environment, struct err *e);
+int conf_set(struct conf *c, const char *assignment, struct err *e);
+
+/* Values of settings that the table has (anything else is a broken invariant). Texts belong to
+ * conf. */
+const char *conf_text(const struct conf *c, const char *name);
+int64_t conf_int(const struct conf *c, const char *name);
+
+/* What was given for librdkafka: calls each(arg, name without "kafka.", value). Stops at the first
+ * non-zero return. */
+int conf_each_kafka(const struct conf *c,
+                    int (*each)(void *arg, const char *name, const char *value), void *arg);
+
+/* Topic and group names with the fleet's prefix: conf_topic(c, "events") is the prefix and the
+ * value of topics.events. Belong to conf. */
+const char *conf_topic(const struct conf *c, const char *topic);
+
+/* The effective configuration as YAML, secrets masked. */
+void conf_print(const struct conf *c, struct buf *out);
+
+/* The reference: each setting with type, default and help, as text for a terminal. */
+void conf_reference(struct buf *out);
+
+/* A value that holds a secret in the form it may be shown: a URL without its password, else "***".
+ */
+void conf_mask(struct buf *out, const char *name, const char *value);

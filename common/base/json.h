@@ -1,0 +1,14 @@
+/*
+ * Writing JSON into a buffer, in the canonical form of RFC 8785 as far as single values go. Reading
+ * is jansson's. Any thread, no state.
+ */
+#pragma once
+
+#include "base/buf.h"
+
+/* With quotes; escapes only what JSON demands. Bytes that are not UTF-8 become U+FFFD, one for
+ * each. */
+void json_put_text(struct buf *b, struct str text);
+
+/* The fewest digits that read back as the number; null for NaN and infinities. */
+void json_put_number(struct buf *b, double number);
