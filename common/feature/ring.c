@@ -1,0 +1,160 @@
+#include "feature/ring.h"
+
+#include <math.h>
+
+/* In the byte of a bucket: 6 bits of gap to the age before (or, of the first, its age), and two
+ * flags that stand for the most frequent contents. */
+enum {
+    GAP_BITS = 0x3f,
+    COUNT_ONE = 0x40,    /* n is 1, not written */
+    RATE_ONE_OF = 0x40,  /* n 1, per 0, not written */
+    RATE_ONE_PER = 0x80, /* n 0, per 1, not written */
+    SUM_SIMPLE = 0x40,   /* low is 0, not written */
+    /* In the byte of the number of buckets: one bucket, the newest; its flags, a bit lower, are in
+     * the byte as well. */
+    ONE_NEWEST = 0x80,
+};
+
+struct double_double double_double_add(struct double_double a, struct double_double b)
+{
+    double s = a.high + b.high, v = s - a.high;
+    if (!isfinite(s))
+        return (struct double_double){s, 0};
+    double rest = (a.high - (s - v)) + (b.high - v) + a.low + b.low;
+    double high = s + rest;
+    return (struct double_double){high, isfinite(high) ? rest - (high - s) : 0};
+}
+
+static void add(struct bucket *to, const struct bucket *b, enum feature_kind kind)
+{
+    if (kind == FEATURE_MIN) {
+        to->sum.high = b->sum.high < to->sum.high ? b->sum.high : to->sum.high;
+    } else if (kind == FEATURE_MAX) {
+        to->sum.high = b->sum.high > to->sum.high ? b->sum.high : to->sum.high;
+    } else {
+        to->n += b->n;
+        to->per += b->per;
+        to->sum = double_double_add(to->sum, b->sum);
+    }
+}
+
+static uint8_t flags_of(const struct bucket *b, enum feature_kind kind)
+{
+    if (kind == FEATURE_COUNT)
+        return b->n == 1 ? COUNT_ONE : 0;
+    if (kind == FEATURE_RATE)
+        return b->n == 1 && b->per == 0 ? RATE_ONE_OF : b->n == 0 && b->per == 1 ? RATE_ONE_PER : 0;
+    return b->sum.low == 0 ? SUM_SIMPLE : 0;
+}
+
+static void put_bucket(struct buf *out, const struct bucket *b, uint8_t flags,
+                       enum feature_kind kind)
+{
+    if (kind == FEATURE_COUNT || kind == FEATURE_RATE) {
+        if (flags)
+            return;
+        buf_put_varint(out, b->n);
+        if (kind == FEATURE_RATE)
+            buf_put_varint(out, b->per);
+        return;
+    }
+    if (kind == FEATURE_MEAN || kind == FEATURE_GAP)
+        buf_put_varint(out, b->n);
+    buf_put_double(out, b->sum.high);
+    if (!flags)
+        buf_put_double(out, b->sum.low);
+}
+
+void ring_encode(struct buf *out, const struct ring *r, enum feature_kind kind)
+{
+    uint8_t before = 0;
+    if (r->count == 1 && r->ages[0] == 0) {
+        uint8_t flags = flags_of(&r->buckets[0], kind);
+        buf_put_u8(out, (uint8_t)(ONE_NEWEST | flags >> 1));
+        put_bucket(out, &r->buckets[0], flags, kind);
+        return;
+    }
+    buf_put_u8(out, (uint8_t)r->count);
+    for (size_t i = 0; i < r->count; i++) {
+        uint8_t flags = flags_of(&r->buckets[i], kind);
+        buf_put_u8(out, (uint8_t)((r->ages[i] - before) | flags));
+        put_bucket(out, &r->buckets[i], flags, kind);
+        before = r->ages[i];
+    }
+}
+
+static void take_bucket(struct bucket *b, struct cursor *c, uint8_t flags, enum feature_kind kind)
+{
+    *b = (struct bucket){0};
+    if (kind == FEATURE_COUNT || kind == FEATURE_RATE) {
+        b->n = flags & COUNT_ONE ? 1 : flags & RATE_ONE_PER ? 0 : cursor_varint(c);
+        if (kind == FEATURE_RATE)
+            b->per = flags & RATE_ONE_PER ? 1 : flags & RATE_ONE_OF ? 0 : cursor_varint(c);
+        return;
+    }
+    if (kind == FEATURE_MEAN || kind == FEATURE_GAP)
+        b->n = cursor_varint(c);
+    b->sum.high = cursor_double(c);
+    if (!(flags & SUM_SIMPLE))
+        b->sum.low = cursor_double(c);
+}
+
+void ring_decode(struct ring *r, struct cursor *c, enum feature_kind kind)
+{
+    uint8_t count = cursor_u8(c);
+    unsigned age = 0;
+    if (count == RING_SAME)
+        return;
+    r->count = 0;
+    if (count & ONE_NEWEST) {
+        take_bucket(&r->buckets[0], c, (uint8_t)(count << 1), kind);
+        r->ages[0] = 0;
+        r->count = !c->bad;
+        return;
+    }
+    for (uint8_t i = 0; i < count && count <= REMEMBERED_BUCKETS; i++) {
+        uint8_t head = cursor_u8(c);
+        age += head & GAP_BITS;
+        take_bucket(&r->buckets[i], c, head & (uint8_t)~GAP_BITS, kind);
+        if (c->bad || age >= REMEMBERED_BUCKETS)
+            return;
+        r->ages[i] = (uint8_t)age;
+        r->count++;
+    }
+}
+
+void ring_merge(struct ring *out, const struct ring *a, int64_t a_age, const struct ring *b,
+                int64_t b_age, enum feature_kind kind)
+{
+    size_t i = 0, k = 0;
+    out->count = 0;
+    while (i < a->count || k < b->count) {
+        int64_t x = i < a->count ? a->ages[i] + a_age : INT64_MAX;
+        int64_t y = k < b->count ? b->ages[k] + b_age : INT64_MAX;
+        int64_t age = x < y ? x : y;
+        if (age >= REMEMBERED_BUCKETS || out->count == REMEMBERED_BUCKETS)
+            return;
+        out->ages[out->count] = (uint8_t)age;
+        out->buckets[out->count] = x <= y ? a->buckets[i++] : b->buckets[k++];
+        if (x == y)
+            add(&out->buckets[out->count], &b->buckets[k++], kind);
+        out->count++;
+    }
+}
+
+bool ring_total(struct bucket *out, const struct ring *r, int64_t youngest, int64_t oldest,
+                enum feature_kind kind)
+{
+    bool any = false;
+    *out = (struct bucket){0};
+    for (size_t i = 0; i < r->count; i++) {
+        if (r->ages[i] < youngest || r->ages[i] > oldest)
+            continue;
+        if (any)
+            add(out, &r->buckets[i], kind);
+        else
+            *out = r->buckets[i];
+        any = true;
+    }
+    return any;
+}

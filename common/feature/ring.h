@@ -1,0 +1,47 @@
+/*
+ * The buckets of one window: at most 64, by age, newest first; encoded, they cost what they hold.
+ *
+ * Used by aggregate.c. One thread a call; no clock.
+ */
+#pragma once
+
+#include "base/buf.h"
+#include "feature/definition.h"
+
+/* A sum as an unevaluated sum of two doubles. */
+struct double_double {
+    double high, low;
+};
+
+struct double_double double_double_add(struct double_double a, struct double_double b);
+
+/* Content of a bucket; which members count depends on the kind. */
+struct bucket {
+    uint64_t n;               /* count, mean; `of` of a rate */
+    uint64_t per;             /* of a rate */
+    struct double_double sum; /* sum, mean; min and max in high */
+};
+
+struct ring {
+    size_t count;
+    uint8_t ages[REMEMBERED_BUCKETS]; /* ascending */
+    struct bucket buckets[REMEMBERED_BUCKETS];
+};
+
+/* In place of a ring: it is that of the window before. */
+enum { RING_SAME = REMEMBERED_BUCKETS + 1 };
+
+/* Reads one ring, r being that of the window before (empty for the first); stops where the bytes
+ * make no sense. */
+void ring_decode(struct ring *r, struct cursor *c, enum feature_kind kind);
+
+void ring_encode(struct buf *out, const struct ring *r, enum feature_kind kind);
+
+/* a, made older by a_age buckets, with b, made older by b_age; what is older than 63 then is
+ * forgotten. */
+void ring_merge(struct ring *out, const struct ring *a, int64_t a_age, const struct ring *b,
+                int64_t b_age, enum feature_kind kind);
+
+/* All buckets from age `youngest` to `oldest` together. False: there is none. */
+bool ring_total(struct bucket *out, const struct ring *r, int64_t youngest, int64_t oldest,
+                enum feature_kind kind);

@@ -1,0 +1,245 @@
+#include "feature/ring.h"
+#include "unit.h"
+
+#include "support/fixture.h"
+
+static struct bucket counted(uint64_t n)
+{
+    return (struct bucket){.n = n};
+}
+
+static struct bucket summed(double high)
+{
+    return (struct bucket){.n = 1, .sum = {high, 0}};
+}
+
+/* A ring with one bucket. */
+static struct ring ring_of(uint8_t age, struct bucket b)
+{
+    struct ring r;
+    r.count = 1;
+    r.ages[0] = age;
+    r.buckets[0] = b;
+    return r;
+}
+
+/* Ages ascending, contents as the kind has them. */
+static struct ring any_ring(struct random *r, enum feature_kind kind)
+{
+    struct ring out;
+    out.count = 0;
+    for (int age = (int)random_below(r, 5); age < REMEMBERED_BUCKETS;
+         age += 1 + (int)random_below(r, 20)) {
+        struct bucket b = {0};
+        if (kind == FEATURE_COUNT || kind == FEATURE_MEAN || kind == FEATURE_GAP ||
+            kind == FEATURE_RATE)
+            b.n = 1 + (uint64_t)random_below(r, 3) * (uint64_t)random_below(r, 1000);
+        if (kind == FEATURE_RATE)
+            b.per = (uint64_t)random_below(r, 3) * (uint64_t)random_below(r, 1000);
+        if (kind == FEATURE_RATE && random_below(r, 3) == 0)
+            b = (struct bucket){.n = 0, .per = 1};
+        if (kind != FEATURE_COUNT && kind != FEATURE_RATE)
+            b.sum.high = random_unit(r) * 1000 - 500;
+        if ((kind == FEATURE_SUM || kind == FEATURE_MEAN) && random_below(r, 2))
+            b.sum.low = b.sum.high * 1e-17;
+        out.ages[out.count] = (uint8_t)age;
+        out.buckets[out.count++] = b;
+    }
+    return out;
+}
+
+static void same_rings(const struct ring *a, const struct ring *b)
+{
+    assert_int_equal(a->count, b->count);
+    for (size_t i = 0; i < a->count; i++) {
+        assert_int_equal(a->ages[i], b->ages[i]);
+        assert_int_equal(a->buckets[i].n, b->buckets[i].n);
+        assert_int_equal(a->buckets[i].per, b->buckets[i].per);
+        assert_true(a->buckets[i].sum.high == b->buckets[i].sum.high);
+        assert_true(a->buckets[i].sum.low == b->buckets[i].sum.low);
+    }
+}
+
+static void what_was_encoded_is_read_back(void **state)
+{
+    (void)state;
+    struct random random = {1};
+    struct buf out = {0};
+    struct ring back;
+    for (int round = 0; round < 2000; round++) {
+        enum feature_kind kind = (enum feature_kind)(round % (FEATURE_GAP + 1));
+        struct ring r = any_ring(&random, kind);
+        buf_reset(&out);
+        ring_encode(&out, &r, kind);
+        struct cursor c = cursor_of(out.data, out.len);
+        ring_decode(&back, &c, kind);
+        assert_false(c.bad);
+        assert_int_equal(cursor_left(&c), 0);
+        same_rings(&r, &back);
+    }
+    buf_free(&out);
+}
+
+/* A byte for the number of buckets, one for each bucket's age and flags, and what is not in those.
+ */
+static void small_contents_cost_one_byte_a_bucket(void **state)
+{
+    (void)state;
+    static const struct {
+        enum feature_kind kind;
+        struct bucket content;
+        size_t bytes;
+    } cases[] = {
+        {FEATURE_COUNT, {.n = 1}, 2},
+        {FEATURE_COUNT, {.n = 2}, 3},
+        {FEATURE_COUNT, {.n = 127}, 3},
+        {FEATURE_COUNT, {.n = 128}, 4},
+        {FEATURE_RATE, {.n = 1}, 2},
+        {FEATURE_RATE, {.per = 1}, 2},
+        {FEATURE_RATE, {.n = 1, .per = 1}, 4},
+        {FEATURE_SUM, {.sum = {0.1, 0}}, 10},
+        {FEATURE_SUM, {.sum = {0.1, 1e-18}}, 18},
+        {FEATURE_MEAN, {.n = 1, .sum = {0.1, 0}}, 11},
+        {FEATURE_MIN, {.sum = {0.1, 0}}, 10},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct buf out = {0};
+        struct ring r = ring_of(63, cases[i].content);
+        ring_encode(&out, &r, cases[i].kind);
+        assert_int_equal(out.len, cases[i].bytes);
+        buf_free(&out);
+    }
+    struct buf none = {0};
+    struct ring r = {0};
+    ring_encode(&none, &r, FEATURE_COUNT);
+    assert_int_equal(none.len, 1);
+    buf_free(&none);
+}
+
+static void the_64th_bucket_is_remembered_and_the_65th_is_not(void **state)
+{
+    (void)state;
+    struct ring a = ring_of(0, counted(3)), b = ring_of(0, counted(5)), both;
+    ring_merge(&both, &a, 63, &b, 0, FEATURE_COUNT);
+    assert_int_equal(both.count, 2);
+    assert_int_equal(both.ages[0], 0);
+    assert_int_equal(both.buckets[0].n, 5);
+    assert_int_equal(both.ages[1], 63);
+    assert_int_equal(both.buckets[1].n, 3);
+    ring_merge(&both, &a, 64, &b, 0, FEATURE_COUNT);
+    assert_int_equal(both.count, 1);
+    assert_int_equal(both.buckets[0].n, 5);
+    ring_merge(&both, &a, INT64_MAX / 100, &b, 0, FEATURE_COUNT);
+    assert_int_equal(both.count, 1);
+}
+
+static void buckets_of_one_age_become_one(void **state)
+{
+    (void)state;
+    struct ring a = ring_of(2, (struct bucket){.n = 3, .per = 4}),
+                b = ring_of(1, (struct bucket){.n = 5, .per = 0}), both;
+    ring_merge(&both, &a, 0, &b, 1, FEATURE_RATE);
+    assert_int_equal(both.count, 1);
+    assert_int_equal(both.ages[0], 2);
+    assert_int_equal(both.buckets[0].n, 8);
+    assert_int_equal(both.buckets[0].per, 4);
+    a = ring_of(0, summed(-2));
+    b = ring_of(0, summed(7));
+    ring_merge(&both, &a, 0, &b, 0, FEATURE_MIN);
+    assert_true(both.buckets[0].sum.high == -2);
+    ring_merge(&both, &a, 0, &b, 0, FEATURE_MAX);
+    assert_true(both.buckets[0].sum.high == 7);
+    ring_merge(&both, &a, 0, &b, 0, FEATURE_SUM);
+    assert_true(both.buckets[0].sum.high == 5);
+}
+
+static void two_full_rings_merge_into_a_full_one(void **state)
+{
+    (void)state;
+    struct ring a, b, both;
+    a.count = b.count = REMEMBERED_BUCKETS;
+    for (uint8_t i = 0; i < REMEMBERED_BUCKETS; i++) {
+        a.ages[i] = b.ages[i] = i;
+        a.buckets[i] = b.buckets[i] = counted(1);
+    }
+    ring_merge(&both, &a, 0, &b, 0, FEATURE_COUNT);
+    assert_int_equal(both.count, 64);
+    for (size_t i = 0; i < 64; i++)
+        assert_int_equal(both.buckets[i].n, 2);
+    ring_merge(&both, &a, 10, &b, 0, FEATURE_COUNT);
+    assert_int_equal(both.count, 64);
+    assert_int_equal(both.buckets[9].n, 1);
+    assert_int_equal(both.buckets[10].n, 2);
+}
+
+static void a_total_is_of_the_ages_asked_for_and_no_others(void **state)
+{
+    (void)state;
+    struct ring r;
+    struct bucket total;
+    r.count = 3;
+    for (uint8_t i = 0; i < 3; i++) {
+        r.ages[i] = (uint8_t)(10 * i);
+        r.buckets[i] = counted(1u << i);
+    }
+    assert_true(ring_total(&total, &r, 0, 20, FEATURE_COUNT));
+    assert_int_equal(total.n, 7); /* 1 + 2 + 4 */
+    assert_true(ring_total(&total, &r, 1, 19, FEATURE_COUNT));
+    assert_int_equal(total.n, 2);
+    assert_true(ring_total(&total, &r, -5, 9, FEATURE_COUNT));
+    assert_int_equal(total.n, 1);
+    assert_false(ring_total(&total, &r, 11, 19, FEATURE_COUNT));
+    assert_false(ring_total(&total, &r, 21, 63, FEATURE_COUNT));
+    assert_int_equal(total.n, 0);
+}
+
+/* 1e15 + 0.1 - 1e15 is 0.125 in doubles; the pair keeps what they drop. */
+static void sums_that_cancel_keep_what_is_left(void **state)
+{
+    (void)state;
+    static const double numbers[] = {1e15, 0.1, -1e15, 1e-3, 3e15, -3e15, 1e300, 0.2, -1e300};
+    struct double_double sum = {0, 0};
+    for (size_t i = 0; i < 6; i++)
+        sum = double_double_add(sum, (struct double_double){numbers[i], 0});
+    assert_value(sum.high + sum.low, 0.101);
+    struct double_double most = {1.7e308, 0};
+    sum = double_double_add(most, most);
+    assert_true(isinf(sum.high) && sum.low == 0); /* no NaN of inf - inf */
+}
+
+static void bytes_of_any_kind_are_read_within_their_bounds(void **state)
+{
+    (void)state;
+    struct random random = {2};
+    for (int round = 0; round < 200000; round++) {
+        size_t n = (size_t)random_below(&random, 24);
+        uint8_t *bytes = malloc(n + !n);
+        enum feature_kind kind = (enum feature_kind)random_below(&random, FEATURE_GAP + 1);
+        for (size_t i = 0; i < n; i++)
+            bytes[i] = (uint8_t)random_next(&random);
+        if (n && random_below(&random, 2))
+            bytes[0] &= 0x3f;
+        struct cursor c = cursor_of(bytes, n);
+        struct ring r;
+        ring_decode(&r, &c, kind);
+        assert_true(r.count <= REMEMBERED_BUCKETS);
+        for (size_t i = 0; i < r.count; i++)
+            assert_true(r.ages[i] < REMEMBERED_BUCKETS);
+        free(bytes);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_was_encoded_is_read_back),
+        cmocka_unit_test(small_contents_cost_one_byte_a_bucket),
+        cmocka_unit_test(the_64th_bucket_is_remembered_and_the_65th_is_not),
+        cmocka_unit_test(buckets_of_one_age_become_one),
+        cmocka_unit_test(two_full_rings_merge_into_a_full_one),
+        cmocka_unit_test(a_total_is_of_the_ages_asked_for_and_no_others),
+        cmocka_unit_test(sums_that_cancel_keep_what_is_left),
+        cmocka_unit_test(bytes_of_any_kind_are_read_within_their_bounds),
+    };
+    return RUN(tests);
+}
