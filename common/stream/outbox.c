@@ -1,0 +1,71 @@
+#include "stream/outbox.h"
+
+enum { KEPT_BYTES = 64 * 1024 * 1024 };
+
+void outbox_begin(struct outbox *o, const char *topic, int partition, struct str key)
+{
+    struct outbox_record r = {
+        .topic = topic, .partition = partition, .key_at = o->bytes.len, .key_len = key.len};
+    buf_put_str(&o->bytes, key);
+    r.value_at = o->bytes.len;
+    buf_put(&o->records, &r, sizeof r);
+}
+
+void outbox_end(struct outbox *o)
+{
+    if (!outbox_ok(o))
+        return;
+    struct outbox_record *r =
+        (struct outbox_record *)(void *)(o->records.data + o->records.len) - 1;
+    r->value_len = o->bytes.len - r->value_at;
+}
+
+size_t outbox_count(const struct outbox *o)
+{
+    return o->records.len / sizeof(struct outbox_record);
+}
+
+const struct outbox_record *outbox_record(const struct outbox *o, size_t i)
+{
+    return (const struct outbox_record *)(const void *)o->records.data + i;
+}
+
+bool outbox_offset(struct outbox *o, const char *topic, int partition, int64_t next)
+{
+    if (!o->offsets && !(o->offsets = rd_kafka_topic_partition_list_new(8)))
+        return false;
+    rd_kafka_topic_partition_t *p = rd_kafka_topic_partition_list_add(o->offsets, topic, partition);
+    p->offset = next;
+    return true;
+}
+
+bool outbox_ok(const struct outbox *o)
+{
+    return buf_ok(&o->bytes) && buf_ok(&o->records);
+}
+
+bool outbox_is_empty(const struct outbox *o)
+{
+    return outbox_count(o) == 0 && (!o->offsets || o->offsets->cnt == 0);
+}
+
+void outbox_reset(struct outbox *o)
+{
+    if (o->bytes.cap > KEPT_BYTES)
+        buf_free(&o->bytes);
+    buf_reset(&o->bytes);
+    buf_reset(&o->records);
+    if (o->offsets)
+        rd_kafka_topic_partition_list_destroy(o->offsets);
+    if (o->group)
+        rd_kafka_consumer_group_metadata_destroy(o->group);
+    o->offsets = NULL;
+    o->group = NULL;
+}
+
+void outbox_free(struct outbox *o)
+{
+    outbox_reset(o);
+    buf_free(&o->bytes);
+    buf_free(&o->records);
+}

@@ -1,0 +1,246 @@
+#include "stream/tail.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "stream/kafka.h"
+
+#include <stdlib.h>
+
+enum { METADATA_TIMEOUT_MS = 30000, POLL_MS = 10, POLL_RECORDS = 2000 };
+
+struct tail_partition {
+    const char *topic; /* borrowed from the caller */
+    int partition;
+    int64_t first, end; /* at the start */
+    int64_t position;   /* behind the last record handed over, or where an end was told */
+    bool at_end;
+};
+
+struct tail {
+    rd_kafka_t *consumer;
+    rd_kafka_t *probe; /* sees transactions under way */
+    tail_record *each;
+    void *arg;
+    struct tail_partition *partitions;
+    size_t count, left; /* left: not at their end yet */
+    int64_t done;
+};
+
+static int connect_one(rd_kafka_t **out, const struct conf *conf, const char *client_id,
+                       const char *isolation, struct err *e)
+{
+    rd_kafka_conf_t *k = NULL;
+    int rc = kafka_conf_new(&k, conf, KAFKA_CONSUMER, e);
+    if (rc)
+        return rc;
+    if ((rc = kafka_conf_put(k, "client.id", client_id, e)) ||
+        (rc = kafka_conf_put(k, "isolation.level", isolation, e)) ||
+        (rc = kafka_conf_put(k, "enable.partition.eof", "true", e)) ||
+        (rc = kafka_conf_put(k, "group.id", client_id,
+                             e)) || /* demanded by librdkafka, never joined */
+        (rc = kafka_conf_put(k, "auto.offset.reset", "earliest", e))) {
+        rd_kafka_conf_destroy(k);
+        return rc;
+    }
+    return kafka_new(out, k, KAFKA_CONSUMER, e);
+}
+
+int tail_new(struct tail **out, const struct conf *conf, const char *client_id, tail_record *each,
+             void *arg, struct err *e)
+{
+    struct tail *t = calloc(1, sizeof *t);
+    if (!t)
+        return err_nomem(e);
+    t->each = each;
+    t->arg = arg;
+    int rc = connect_one(&t->consumer, conf, client_id, "read_committed", e);
+    if (!rc)
+        rc = connect_one(&t->probe, conf, client_id, "read_uncommitted", e);
+    rd_kafka_resp_err_t code =
+        rc ? RD_KAFKA_RESP_ERR_NO_ERROR : rd_kafka_poll_set_consumer(t->consumer);
+    if (code)
+        rc = kafka_err(e, code, "read tables");
+    if (rc)
+        tail_free(t);
+    else
+        *out = t;
+    return rc;
+}
+
+void tail_free(struct tail *t)
+{
+    if (!t)
+        return;
+    if (t->consumer) {
+        rd_kafka_assign(t->consumer, NULL);
+        rd_kafka_consumer_close(t->consumer);
+        rd_kafka_destroy(t->consumer);
+    }
+    if (t->probe)
+        rd_kafka_destroy(t->probe);
+    free(t->partitions);
+    free(t);
+}
+
+int tail_add(struct tail *t, const char *topic, int partition, struct err *e)
+{
+    struct tail_partition *longer = realloc(t->partitions, (t->count + 1) * sizeof *longer);
+    if (!longer)
+        return err_nomem(e);
+    t->partitions = longer;
+    struct tail_partition *p = &longer[t->count];
+    *p = (struct tail_partition){.topic = topic, .partition = partition};
+    int rc = kafka_offsets(t->probe, topic, partition, METADATA_TIMEOUT_MS, &p->first, &p->end, e);
+    if (rc)
+        return rc;
+    p->position = p->first;
+    p->at_end = p->first >= p->end;
+    t->left += !p->at_end;
+    t->count++;
+    return 0;
+}
+
+int tail_add_topic(struct tail *t, const char *topic, struct err *e)
+{
+    int count = 0;
+    int rc = kafka_partition_count(t->probe, topic, METADATA_TIMEOUT_MS, &count, e);
+    for (int i = 0; i < count && !rc; i++)
+        rc = tail_add(t, topic, i, e);
+    return rc;
+}
+
+int tail_start(struct tail *t, struct err *e)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)t->count);
+    if (!list)
+        return err_nomem(e);
+    for (size_t i = 0; i < t->count; i++)
+        rd_kafka_topic_partition_list_add(list, t->partitions[i].topic, t->partitions[i].partition)
+            ->offset = t->partitions[i].first;
+    rd_kafka_resp_err_t code = rd_kafka_assign(t->consumer, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    return code ? kafka_err(e, code, "read tables") : 0;
+}
+
+static struct tail_partition *find(struct tail *t, const rd_kafka_message_t *m)
+{
+    const char *topic = rd_kafka_topic_name(m->rkt);
+    for (size_t i = 0; i < t->count; i++)
+        if (t->partitions[i].partition == m->partition &&
+            strcmp(t->partitions[i].topic, topic) == 0)
+            return &t->partitions[i];
+    return NULL;
+}
+
+static void reach(struct tail *t, struct tail_partition *p, int64_t position)
+{
+    p->position = position;
+    if (!p->at_end && position >= p->end) {
+        p->at_end = true;
+        t->left--;
+    }
+}
+
+static int handle(struct tail *t, const rd_kafka_message_t *m, int *count, struct err *e)
+{
+    struct tail_partition *p = m->rkt ? find(t, m) : NULL;
+    if (m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+        if (p)
+            reach(t, p, m->offset);
+        return 0;
+    }
+    if (m->err) {
+        int rc = kafka_err(e, m->err, rd_kafka_message_errstr(m));
+        if (rc != ERR_UNAVAILABLE)
+            return rc;
+        LOG_WARN("table_read", LOG_ERR(e));
+        return 0;
+    }
+    if (!p || m->offset < p->position)
+        return 0;
+    int rc = t->each(t->arg, m, e);
+    reach(t, p, m->offset + 1);
+    t->done++;
+    ++*count;
+    return rc;
+}
+
+int tail_poll(struct tail *t, int wait_ms, int most, int *count, struct err *e)
+{
+    int rc = 0;
+    *count = 0;
+    while (!rc && *count < most) {
+        rd_kafka_message_t *m = rd_kafka_consumer_poll(t->consumer, *count ? 0 : wait_ms);
+        if (!m)
+            break;
+        bool was_told = m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF;
+        rc = handle(t, m, count, e);
+        rd_kafka_message_destroy(m);
+        if (was_told)
+            wait_ms = 0;
+    }
+    return rc;
+}
+
+bool tail_at_end(const struct tail *t)
+{
+    return t->left == 0;
+}
+
+/* Where every partition ends, as its records may be read. */
+static int find_ends(struct tail *t, rd_kafka_topic_partition_list_t **out, int timeout_ms,
+                     struct err *e)
+{
+    rd_kafka_topic_partition_list_t *ends = rd_kafka_topic_partition_list_new((int)t->count);
+    if (!ends)
+        return err_nomem(e);
+    for (size_t i = 0; i < t->count; i++)
+        rd_kafka_topic_partition_list_add(ends, t->partitions[i].topic, t->partitions[i].partition)
+            ->offset = RD_KAFKA_OFFSET_END;
+    rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(t->consumer, ends, timeout_ms);
+    for (int i = 0; i < ends->cnt && !code; i++)
+        code = ends->elems[i].err;
+    if (code) {
+        rd_kafka_topic_partition_list_destroy(ends);
+        return kafka_err(e, code, "read where tables end");
+    }
+    *out = ends;
+    return 0;
+}
+
+static bool has_reached(const struct tail *t, const rd_kafka_topic_partition_list_t *ends)
+{
+    for (size_t i = 0; i < t->count; i++)
+        if (t->partitions[i].position < ends->elems[i].offset)
+            return false;
+    return true;
+}
+
+int tail_catch_up(struct tail *t, int timeout_ms, struct err *e)
+{
+    rd_kafka_topic_partition_list_t *ends = NULL;
+    int64_t until_us = clock_monotonic_us() + (int64_t)timeout_ms * 1000;
+    int count, rc = find_ends(t, &ends, timeout_ms, e);
+    while (!rc && !has_reached(t, ends)) {
+        rc = tail_poll(t, POLL_MS, POLL_RECORDS, &count, e);
+        if (!rc && clock_monotonic_us() > until_us && !has_reached(t, ends))
+            rc = err_set(e, ERR_UNAVAILABLE, "tables could not be read to their end in %d ms",
+                         timeout_ms);
+    }
+    if (ends)
+        rd_kafka_topic_partition_list_destroy(ends);
+    return rc;
+}
+
+int64_t tail_done(const struct tail *t)
+{
+    return t->done;
+}
+
+int64_t tail_total(const struct tail *t)
+{
+    int64_t total = 0;
+    for (size_t i = 0; i < t->count; i++)
+        total += t->partitions[i].end - t->partitions[i].first;
+    return total;
+}

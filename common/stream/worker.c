@@ -1,0 +1,162 @@
+#include "stream/worker.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "net/http_server.h"
+#include "stream/command_line.h"
+#include "stream/life.h"
+#include "stream/watchdog.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+enum { DRAIN_LIMIT_MS = 30000 };
+
+/* The signal that asked to stop; 0 while none has. */
+static volatile sig_atomic_t stop;
+
+/* One run of a worker, from start to end. */
+struct run {
+    const struct worker *worker;
+    struct conf *conf;
+    struct worker_env env;
+    struct life *life;
+    struct http_server *http;
+    struct watchdog *watchdog;
+    void *self;
+    char instance[192];
+};
+
+static void on_signal(int signal_number)
+{
+    stop = signal_number;
+}
+
+void worker_alive(struct worker_env *env)
+{
+    life_turn(env->life);
+}
+
+bool worker_stopping(void)
+{
+    return stop;
+}
+
+static void catch_signals(void)
+{
+    struct sigaction asked = {.sa_handler = on_signal}, ignored = {.sa_handler = SIG_IGN};
+    sigaction(SIGTERM, &asked, NULL);
+    sigaction(SIGINT, &asked, NULL);
+    sigaction(SIGPIPE, &ignored, NULL); /* A connection that breaks is an error of its own call. */
+}
+
+/* The time makes it unique where process numbers start from 1 again, as in containers. */
+static void name_instance(struct run *r, int64_t now_ms)
+{
+    const char *given = conf_text(r->conf, "instance");
+    char host[64] = "";
+    gethostname(host, sizeof host - 1);
+    if (*given)
+        snprintf(r->instance, sizeof r->instance, "%s", given);
+    else
+        snprintf(r->instance, sizeof r->instance, "%s-%s-%d-%06x", r->worker->name, host,
+                 (int)getpid(), (unsigned)(now_ms & 0xffffff));
+    r->env.instance = r->instance;
+    r->env.static_member = *given;
+}
+
+static int open_window(struct run *r, struct err *e)
+{
+    struct http_handlers handlers = life_handlers(r->life);
+    int rc = http_server_start(&r->http, conf_text(r->conf, "http.address"),
+                               (int)conf_int(r->conf, "http.port"), r->env.metrics, &handlers, e);
+    if (rc)
+        return rc;
+    int port = http_server_port(r->http);
+    snprintf(r->env.client_id, sizeof r->env.client_id, "%s/%s@%d", r->worker->name, r->instance,
+             port);
+    LOG_INFO("starting", LOG_TEXT("version", FLOTILLA_VERSION), LOG_INT("pid", getpid()),
+             LOG_TEXT("http_address", conf_text(r->conf, "http.address")),
+             LOG_INT("http_port", port),
+             LOG_TEXT("kafka_brokers", conf_text(r->conf, "kafka.brokers")));
+    return 0;
+}
+
+static int loop(struct run *r, struct err *e)
+{
+    int rc = 0;
+    while (!stop && !rc) {
+        life_turn(r->life);
+        rc = r->worker->turn(r->self, clock_now_ms(), e);
+    }
+    return rc;
+}
+
+/* Drains unless an error ended the loop: what is in memory then may be what was wrong. */
+static int end(struct run *r, int rc, struct err *e)
+{
+    struct err ignored = {0};
+    if (worker_state(&r->env) != WORKER_STOP)
+        worker_become(&r->env, WORKER_DRAIN);
+    if (watchdog_new(&r->watchdog, DRAIN_LIMIT_MS, &ignored))
+        LOG_WARN("no_watchdog", LOG_ERR(&ignored));
+    if (!rc && r->self) {
+        LOG_INFO("draining", LOG_TEXT("signal", stop == SIGTERM ? "SIGTERM" : "SIGINT"));
+        if (r->worker->drain)
+            rc = r->worker->drain(r->self, e);
+    }
+    return rc;
+}
+
+static int run(struct run *r, struct err *e)
+{
+    int rc = metrics_new(&r->env.metrics, e);
+    if (!rc)
+        rc = life_new(&r->life, r->worker, &r->env, e);
+    if (rc)
+        return rc;
+    r->env.life = r->life;
+    rc = open_window(r, e);
+    if (!rc)
+        rc = r->worker->start(&r->self, &r->env, e);
+    /* A wait that a signal ends is no failure. */
+    if (rc && stop && !r->self)
+        rc = 0;
+    life_set_self(r->life, r->self);
+    if (!rc && r->self)
+        rc = loop(r, e);
+    rc = end(r, rc, e);
+    if (rc)
+        LOG_ERROR("fatal", LOG_ERR(e));
+    life_set_self(r->life, NULL);
+    r->worker->free(r->self);
+    worker_become(&r->env, WORKER_STOP);
+    LOG_INFO("stopped", LOG_TEXT("reason", rc ? e->msg : stop == SIGTERM ? "SIGTERM" : "SIGINT"));
+    return rc;
+}
+
+int worker_main(const struct worker *w, int argc, char **argv)
+{
+    struct run r = {.worker = w};
+    struct err e = {0};
+    enum log_level level = LOG_LEVEL_INFO;
+    int status;
+    command_line_read(&r.conf, &status, w, argc, argv);
+    if (!r.conf)
+        return status;
+    r.env.conf = r.conf;
+    r.env.name = w->name;
+    name_instance(&r, clock_now_ms());
+    log_level_parse(&level, conf_text(r.conf, "log.level"), &e); /* checked before */
+    log_init(w->name, r.instance, level);
+    catch_signals();
+    status = run(&r, &e) ? 1 : 0;
+    http_server_stop(r.http);
+    life_free(r.life);
+    metrics_free(r.env.metrics);
+    watchdog_free(r.watchdog);
+    log_init(w->name, "", level); /* The instance's name is about to go. */
+    conf_free(r.conf);
+    return status;
+}
