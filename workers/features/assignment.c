@@ -1,0 +1,355 @@
+#include "features/assignment.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "stream/kafka.h"
+
+#include <stdlib.h>
+
+enum { CALL_TIMEOUT_MS = 1000, RECORDS_A_TURN = 20000 };
+
+enum phase { PHASE_NONE, PHASE_OFFSETS, PHASE_CHECKPOINTS, PHASE_READY };
+
+struct assignment {
+    struct assignment_opts opts;
+    struct shard_opts users, shared; /* but the partition */
+    struct lane *lanes;
+    size_t count; /* owned and parked */
+    enum phase phase;
+    struct tail *tail; /* of checkpoints */
+    int64_t started_us, now_ms;
+};
+
+int assignment_new(struct assignment **out, const struct assignment_opts *opts, struct err *e)
+{
+    struct assignment *a = calloc(1, sizeof *a);
+    if (!a)
+        return err_nomem(e);
+    a->opts = *opts;
+    a->users = (struct shard_opts){
+        .kind = SHARD_USERS,
+        .publish_interval_ms = conf_int(opts->conf, "publish_interval_ms"),
+        .checkpoint_interval_ms = conf_int(opts->conf, "checkpoint_interval_ms")};
+    a->shared = a->users;
+    a->shared.kind = SHARD_SHARED;
+    a->shared.checkpoint_interval_ms = conf_int(opts->conf, "shared_checkpoint_interval_ms");
+    *out = a;
+    return 0;
+}
+
+void assignment_free(struct assignment *a)
+{
+    if (!a)
+        return;
+    for (size_t i = 0; i < a->count; i++)
+        shard_free(a->lanes[i].shard);
+    tail_free(a->tail);
+    free(a->lanes);
+    free(a);
+}
+
+size_t assignment_count(const struct assignment *a)
+{
+    return a->count;
+}
+
+struct lane *assignment_lane(struct assignment *a, size_t i)
+{
+    return &a->lanes[i];
+}
+
+struct lane *assignment_find(struct assignment *a, const rd_kafka_message_t *m)
+{
+    const char *topic = rd_kafka_topic_name(m->rkt);
+    for (size_t i = 0; i < a->count; i++)
+        if (a->lanes[i].partition == m->partition && a->lanes[i].owned &&
+            strcmp(a->lanes[i].topic, topic) == 0)
+            return &a->lanes[i];
+    return NULL;
+}
+
+void assignment_acknowledge(struct assignment *a)
+{
+    for (size_t i = 0; i < a->count; i++)
+        if (lane_is_settled(&a->lanes[i]))
+            a->lanes[i].acked = a->lanes[i].sent;
+}
+
+bool assignment_is_ready(const struct assignment *a)
+{
+    return a->phase == PHASE_READY;
+}
+
+void assignment_progress(const struct assignment *a, int64_t *done, int64_t *total)
+{
+    *done = a->tail ? tail_done(a->tail) : 0;
+    *total = a->tail ? tail_total(a->tail) : 0;
+}
+
+const char *assignment_phase(const struct assignment *a)
+{
+    static const char *const texts[] = {
+        [PHASE_NONE] = "waiting for partitions",
+        [PHASE_OFFSETS] = "reading committed offsets",
+        [PHASE_CHECKPOINTS] = "reading checkpoints",
+        [PHASE_READY] = "replaying the log",
+    };
+    return texts[a->phase];
+}
+
+void assignment_park(struct assignment *a, bool lost)
+{
+    tail_free(a->tail);
+    a->tail = NULL;
+    for (size_t i = 0; i < a->count; i++) {
+        struct lane *l = &a->lanes[i];
+        /* What was being restored is half a state. */
+        l->stale |= lost || (l->owned && (a->phase != PHASE_READY || lane_is_restoring(l)));
+        l->owned = false;
+    }
+    a->phase = PHASE_NONE;
+}
+
+static enum lane_kind kind_of(const struct assignment *a, const char *topic, const char **own)
+{
+    static const char *const names[] = {[LANE_EVENTS] = "events",
+                                        [LANE_DELTAS] = "feature.deltas",
+                                        [LANE_USERS] = "users",
+                                        [LANE_PROPOSITIONS] = "propositions"};
+    enum lane_kind kind = LANE_EVENTS;
+    for (int i = LANE_EVENTS; i <= LANE_PROPOSITIONS; i++)
+        if (strcmp(conf_topic(a->opts.conf, names[i]), topic) == 0)
+            kind = (enum lane_kind)i;
+    *own = conf_topic(a->opts.conf, names[kind]);
+    return kind;
+}
+
+static struct lane *parked(struct assignment *a, const rd_kafka_topic_partition_t *p)
+{
+    for (size_t i = 0; i < a->count; i++)
+        if (a->lanes[i].partition == p->partition && strcmp(a->lanes[i].topic, p->topic) == 0)
+            return &a->lanes[i];
+    return NULL;
+}
+
+int assignment_begin(struct assignment *a, const rd_kafka_topic_partition_list_t *list,
+                     struct err *e)
+{
+    struct lane *lanes = calloc((size_t)list->cnt + 1, sizeof *lanes);
+    if (!lanes)
+        return err_nomem(e);
+    for (int i = 0; i < list->cnt; i++) {
+        struct lane *l = &lanes[i], *old = parked(a, &list->elems[i]);
+        if (old) {
+            *l = *old;
+            old->shard = NULL;
+        } else {
+            *l = (struct lane){.partition = list->elems[i].partition, .stale = true};
+            l->kind = kind_of(a, list->elems[i].topic, &l->topic);
+        }
+        l->owned = true;
+        l->low_water = LANE_NO_OFFSET;
+    }
+    for (size_t i = 0; i < a->count; i++)
+        shard_free(a->lanes[i].shard);
+    free(a->lanes);
+    a->lanes = lanes;
+    a->count = (size_t)list->cnt;
+    a->phase = PHASE_OFFSETS;
+    a->started_us = clock_monotonic_us();
+    return 0;
+}
+
+static rd_kafka_topic_partition_list_t *list_of(const struct assignment *a)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)a->count);
+    for (size_t i = 0; list && i < a->count; i++)
+        rd_kafka_topic_partition_list_add(list, a->lanes[i].topic, a->lanes[i].partition);
+    return list;
+}
+
+/* ------------------------------------------------------------ committed offsets */
+
+static bool has_state(const struct lane *l)
+{
+    return l->kind == LANE_EVENTS || l->kind == LANE_DELTAS;
+}
+
+/* Keeps a lane whose state is at the committed offset; makes others new. */
+static int settle(struct assignment *a, struct lane *l, int64_t committed, struct err *e)
+{
+    l->committed = committed >= 0 ? committed : LANE_NO_OFFSET;
+    if (!l->stale && l->position == l->committed && (l->shard || !has_state(l)))
+        return 0;
+    shard_free(l->shard);
+    l->shard = NULL;
+    l->stale = true;
+    l->position = l->committed;
+    l->marked = LANE_NO_OFFSET;
+    l->marked_ms = 0;
+    struct shard_opts opts = l->kind == LANE_EVENTS ? a->users : a->shared;
+    opts.partition = l->partition;
+    return has_state(l) ? shard_new(&l->shard, &opts, e) : 0;
+}
+
+static int read_checkpoint(void *arg, const rd_kafka_message_t *m, struct err *e);
+
+static int open_checkpoints(struct assignment *a, struct err *e)
+{
+    int rc = 0;
+    for (size_t i = 0; i < a->count && !rc; i++) {
+        const struct lane *l = &a->lanes[i];
+        if (!l->stale || !has_state(l))
+            continue;
+        if (!a->tail)
+            rc = tail_new(&a->tail, a->opts.conf, a->opts.client_id, read_checkpoint, a, e);
+        if (!rc)
+            rc = tail_add(
+                a->tail,
+                conf_topic(a->opts.conf, l->kind == LANE_EVENTS ? "state.user" : "state.shared"),
+                l->partition, e);
+    }
+    return rc || !a->tail ? rc : tail_start(a->tail, e);
+}
+
+/* Offsets that a transaction under way may still change are waited for, by Kafka. */
+static int read_offsets(struct assignment *a, int wait_ms, struct err *e)
+{
+    rd_kafka_topic_partition_list_t *list = list_of(a);
+    int rc = 0;
+    if (!list)
+        return err_nomem(e);
+    rd_kafka_resp_err_t code =
+        a->count == 0 ? RD_KAFKA_RESP_ERR_NO_ERROR
+                      : rd_kafka_committed(a->opts.consumer, list,
+                                           wait_ms > CALL_TIMEOUT_MS ? wait_ms : CALL_TIMEOUT_MS);
+    for (size_t i = 0; i < a->count && !code; i++)
+        code = list->elems[i].err;
+    if (code) {
+        LOG_INFO("waiting_for_offsets", LOG_TEXT("error", rd_kafka_err2str(code)));
+    } else {
+        for (size_t i = 0; i < a->count && !rc; i++)
+            rc = settle(a, &a->lanes[i], list->elems[i].offset, e);
+        if (!rc && (rc = open_checkpoints(a, e)) == ERR_UNAVAILABLE) {
+            LOG_WARN("waiting_for_checkpoints", LOG_ERR(e));
+            tail_free(a->tail);
+            a->tail = NULL;
+            rc = 0;
+        } else if (!rc) {
+            a->phase = PHASE_CHECKPOINTS;
+        }
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+    return rc;
+}
+
+/* ------------------------------------------------------------ checkpoints */
+
+static int read_checkpoint(void *arg, const rd_kafka_message_t *m, struct err *e)
+{
+    struct assignment *a = arg;
+    struct input in = input_of(m);
+    bool users = strcmp(in.topic, conf_topic(a->opts.conf, "state.user")) == 0;
+    for (size_t i = 0; i < a->count; i++) {
+        struct lane *l = &a->lanes[i];
+        if (l->stale && l->kind == (users ? LANE_EVENTS : LANE_DELTAS) &&
+            l->partition == in.partition)
+            return features_restore(a->opts.features, l->shard, &in, a->now_ms, &l->low_water, e);
+    }
+    return 0;
+}
+
+/* Where reading starts. What the log has lost, or the group has forgotten, cannot be made up for in
+ * silence. */
+static int find_start(struct assignment *a, struct lane *l, int64_t *start, struct err *e)
+{
+    int64_t first, end;
+    int rc =
+        kafka_offsets(a->opts.consumer, l->topic, l->partition, CALL_TIMEOUT_MS, &first, &end, e);
+    if (rc)
+        return rc;
+    l->end = end;
+    *start = l->position;
+    if (!l->stale)
+        return 0;
+    if (l->committed == LANE_NO_OFFSET && l->shard && shard_keys(l->shard))
+        return err_set(e, ERR_FATAL,
+                       "%s partition %d has checkpoints but the group has no committed offset any "
+                       "more: what was counted "
+                       "is unknown. Delete the topics state.user, state.shared, feature.deltas and "
+                       "feature.totals and "
+                       "create them again to count from the beginning of events",
+                       l->topic, l->partition);
+    *start = l->committed == LANE_NO_OFFSET ? first : l->committed;
+    if (l->shard && l->committed != LANE_NO_OFFSET)
+        *start = l->low_water == LANE_NO_OFFSET ? first
+                 : l->low_water < l->committed  ? l->low_water
+                                                : l->committed;
+    if (first > *start || end < *start)
+        return err_set(e, ERR_FATAL,
+                       "%s partition %d has the offsets %lld to %lld but is to be read from %lld: "
+                       "the topic was emptied, "
+                       "made anew, or its retention.ms is too short. Restore it, or delete the "
+                       "group's offsets and the "
+                       "topics state.user, state.shared, feature.deltas and feature.totals to "
+                       "count what is there from its "
+                       "beginning",
+                       l->topic, l->partition, (long long)first, (long long)end, (long long)*start);
+    l->position = l->sent = l->acked = *start;
+    return 0;
+}
+
+static int start_reading(struct assignment *a, struct err *e)
+{
+    rd_kafka_topic_partition_list_t *list = list_of(a);
+    int64_t replay = 0;
+    size_t keys = 0;
+    int rc = list ? 0 : err_nomem(e);
+    for (size_t i = 0; i < a->count && !rc; i++) {
+        struct lane *l = &a->lanes[i];
+        rc = find_start(a, l, &list->elems[i].offset, e);
+        replay += lane_is_restoring(l) ? l->committed - l->position : 0;
+        keys += l->shard ? shard_keys(l->shard) : 0;
+    }
+    if (rc == ERR_UNAVAILABLE) {
+        LOG_WARN("waiting_for_offsets", LOG_ERR(e));
+        rc = 0;
+    } else if (!rc) {
+        rd_kafka_resp_err_t code = rd_kafka_assign(a->opts.consumer, list);
+        rc = code ? kafka_err(e, code, "start reading") : 0;
+        for (size_t i = 0; i < a->count; i++)
+            a->lanes[i].stale = false;
+        a->phase = PHASE_READY;
+        LOG_INFO("checkpoints_read", LOG_INT("partitions", a->count),
+                 LOG_INT("records", a->tail ? tail_done(a->tail) : 0), LOG_INT("keys", keys),
+                 LOG_INT("to_replay_records", replay),
+                 LOG_DOUBLE("seconds", (double)(clock_monotonic_us() - a->started_us) / 1e6));
+        tail_free(a->tail);
+        a->tail = NULL;
+    }
+    if (list)
+        rd_kafka_topic_partition_list_destroy(list);
+    return rc;
+}
+
+static bool is_read(const struct assignment *a)
+{
+    return !a->tail || tail_at_end(a->tail);
+}
+
+int assignment_restore(struct assignment *a, int wait_ms, int64_t now_ms, bool *ready,
+                       struct err *e)
+{
+    int rc = 0, count;
+    a->now_ms = now_ms;
+    if (a->phase == PHASE_OFFSETS)
+        rc = read_offsets(a, wait_ms, e);
+    if (!rc && a->phase == PHASE_CHECKPOINTS) {
+        if (!is_read(a))
+            rc = tail_poll(a->tail, wait_ms, RECORDS_A_TURN, &count, e);
+        if (!rc && is_read(a))
+            rc = start_reading(a, e);
+    }
+    *ready = a->phase == PHASE_READY;
+    return rc;
+}

@@ -1,0 +1,207 @@
+/* An epoch out: deltas, values, checkpoints, marks. */
+#include "features/inside.h"
+
+#include "stream/kafka.h"
+
+/* What is due is left for the next epoch once there is so much: a transaction has ten seconds. */
+enum { EPOCH_BYTES = 32 * 1024 * 1024 };
+
+size_t features_delta_count(const struct features *f)
+{
+    return table_count(f->deltas);
+}
+
+void features_drop_deltas(struct features *f)
+{
+    table_clear(f->deltas);
+}
+
+int features_collect_deltas(struct features *f, struct outbox *out, struct err *e)
+{
+    const struct feature_set *set = f->opts.set;
+    for (uint32_t id = table_first(f->deltas); id != TABLE_NONE; id = table_next(f->deltas, id)) {
+        const struct table_entry *t = table_get(f->deltas, id);
+        size_t scope;
+        struct str key;
+        shared_key_parse(set, table_key(t), &scope, &key);
+        buf_reset(&f->key);
+        wire_put_key(&f->key, set, table_key(t));
+        outbox_begin(out, f->opts.deltas,
+                     kafka_partition_of(buf_str(&f->key), f->opts.delta_partitions),
+                     buf_str(&f->key));
+        struct feature_delta delta = {buf_str(&f->scope_layouts[scope]), table_value(t)};
+        record_encode(&out->bytes, &feature_delta_type, &delta);
+        outbox_end(out);
+    }
+    table_clear(f->deltas);
+    return buf_ok(&f->key) && outbox_ok(out) ? 0 : err_nomem(e);
+}
+
+static struct str no_user(void *arg, struct str user_id)
+{
+    (void)arg;
+    (void)user_id;
+    return str_of("");
+}
+
+/* Totals have one key, the empty one. */
+static struct str told_total(void *arg, size_t scope, struct str key)
+{
+    struct features *f = arg;
+    uint8_t total[10];
+    size_t n = 0;
+    (void)key;
+    for (; scope > 0x7f; scope >>= 7)
+        total[n++] = (uint8_t)(scope | 0x80);
+    total[n++] = (uint8_t)scope;
+    uint32_t id = table_find(f->totals, str_bytes(total, n));
+    return id == TABLE_NONE ? str_of("") : table_value(table_get(f->totals, id));
+}
+
+/* One key's values on their way out. */
+struct publishing {
+    struct features *f;
+    struct outbox *out;
+    struct str user_id; /* data NULL: a shared key */
+    size_t scope;
+};
+
+/* The key of a record of `features`: the parts, with U+001F between them. */
+static void put_public_key(struct buf *b, const struct str_list *parts)
+{
+    for (size_t i = 0; i < parts->count; i++) {
+        if (i)
+            buf_put_u8(b, 0x1f);
+        buf_put_str(b, parts->items[i]);
+    }
+}
+
+/* is_gone: the key was dropped, it has no values any more. */
+static int publish_cell(struct publishing *p, struct str key, struct str cell, bool is_gone,
+                        struct err *e)
+{
+    struct features *f = p->f;
+    const struct scope *scope = &f->opts.set->scopes[p->scope];
+    struct state_view view = {no_user, told_total, f, f->users, f->propositions};
+    struct feature_values v = {.scope = str_of(scope->text)};
+    arena_reset(&f->arena);
+    int rc = key_parts(&v.key, scope, key, p->user_id, &f->arena, e);
+    if (is_gone)
+        v.as_of = cell_newest_ms(cell);
+    else if (!rc)
+        rc = key_values(&v.values, &v.as_of, f->opts.set, p->scope, cell, &view, &f->arena, e);
+    if (rc)
+        return rc;
+    buf_reset(&f->key);
+    put_public_key(&f->key, &v.key);
+    outbox_begin(p->out, f->opts.values, OUTBOX_ANY_PARTITION, buf_str(&f->key));
+    record_encode(&p->out->bytes, &feature_values_type, &v);
+    outbox_end(p->out);
+    metric_add(f->published, 1);
+    return buf_ok(&f->key) ? 0 : err_nomem(e);
+}
+
+static int publish_user_key(void *arg, const struct user_key_view *k, struct err *e)
+{
+    struct publishing *p = arg;
+    if (!(*k->flags & KEY_IS_DUE))
+        return 0;
+    int rc = publish_cell(p, k->key, k->cell, *k->flags & KEY_IS_GONE, e);
+    *(uint8_t *)(uintptr_t)k->flags &= (uint8_t)~KEY_IS_DUE; /* the bytes are the shard's own */
+    return rc;
+}
+
+static int publish_section(void *arg, size_t scope, struct str section, struct err *e)
+{
+    struct publishing *p = arg;
+    p->scope = scope;
+    return p->f->opts.set->scopes[scope].is_published
+               ? user_section_each(section, publish_user_key, p, e)
+               : 0;
+}
+
+static void tell_total(struct features *f, size_t scope, struct str cell, struct outbox *out)
+{
+    struct feature_state state = {.fingerprints = buf_str(&f->scope_layouts[scope]), .state = cell};
+    outbox_begin(out, f->opts.totals, OUTBOX_ANY_PARTITION,
+                 str_of(f->opts.set->scopes[scope].text));
+    record_encode(&out->bytes, &feature_state_type, &state);
+    outbox_end(out);
+}
+
+static int publish(struct features *f, struct shard *s, uint32_t id, struct outbox *out,
+                   struct err *e)
+{
+    struct publishing p = {.f = f, .out = out};
+    struct str value = shard_value(s, id), key;
+    if (shard_kind(s) == SHARD_USERS) {
+        p.user_id = shard_name(s, id);
+        return user_record_each(f->opts.set, value, publish_section, &p, e);
+    }
+    if (!shared_key_parse(f->opts.set, shard_name(s, id), &p.scope, &key))
+        return 0;
+    if (!f->opts.set->scopes[p.scope].is_total)
+        return publish_cell(&p, key, value, false, e);
+    tell_total(f, p.scope, value, out);
+    return 0;
+}
+
+static int checkpoint(struct features *f, struct shard *s, uint32_t id, int64_t offset,
+                      struct outbox *out, struct err *e)
+{
+    struct feature_state state = {
+        .offset = offset, .due = shard_is_due(s, id), .state = shard_value(s, id)};
+    struct str key = shard_name(s, id);
+    if (shard_kind(s) == SHARD_USERS) {
+        state.fingerprints = buf_str(&f->user_layout);
+    } else {
+        size_t scope;
+        struct str inner;
+        shared_key_parse(f->opts.set, key, &scope, &inner);
+        state.fingerprints = buf_str(&f->scope_layouts[scope]);
+        buf_reset(&f->key);
+        wire_put_key(&f->key, f->opts.set, key);
+        key = buf_str(&f->key);
+    }
+    outbox_begin(out, shard_kind(s) == SHARD_USERS ? f->opts.state_user : f->opts.state_shared,
+                 shard_partition(s), key);
+    record_encode(&out->bytes, &feature_state_type, &state);
+    outbox_end(out);
+    metric_add(f->checkpoints, 1);
+    return buf_ok(&f->key) ? 0 : err_nomem(e);
+}
+
+/* Whether one more of a kind goes into this epoch. */
+static bool has_room(const struct outbox *out, size_t count, size_t most)
+{
+    return count < most && out->bytes.len < EPOCH_BYTES;
+}
+
+int features_collect(struct features *f, struct shard *s, struct outbox *out, size_t most,
+                     int64_t now_ms, bool *more, struct err *e)
+{
+    uint32_t id = 0;
+    size_t values = 0, checkpoints = 0;
+    int64_t offset;
+    int rc = 0;
+    while (!rc && id != TABLE_NONE && has_room(out, values, most))
+        if ((id = shard_next_due(s, now_ms)) != TABLE_NONE && ++values)
+            rc = publish(f, s, id, out, e);
+    id = 0;
+    while (!rc && id != TABLE_NONE && has_room(out, checkpoints, most))
+        if ((id = shard_next_checkpoint(s, now_ms, &offset)) != TABLE_NONE && ++checkpoints)
+            rc = checkpoint(f, s, id, offset, out, e);
+    *more = !has_room(out, values, most) || !has_room(out, checkpoints, most);
+    return rc ? rc : outbox_ok(out) ? 0 : err_nomem(e);
+}
+
+void features_collect_mark(struct features *f, const struct shard *s, int64_t low_water,
+                           struct outbox *out)
+{
+    struct feature_state mark = {
+        .offset = low_water, .fingerprints = str_of(""), .state = str_of("")};
+    outbox_begin(out, shard_kind(s) == SHARD_USERS ? f->opts.state_user : f->opts.state_shared,
+                 shard_partition(s), str_of(FEATURES_MARK));
+    record_encode(&out->bytes, &feature_state_type, &mark);
+    outbox_end(out);
+}

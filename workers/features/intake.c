@@ -1,0 +1,137 @@
+/* Records on their way in: from the consumer to what they do. */
+#include "features/worker_inside.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "stream/kafka.h"
+
+/* Between looks at how far attributes were written. */
+enum { CATCH_UP_INTERVAL_MS = 20 };
+
+static void watch_partitioner(struct state *s, const struct input *in)
+{
+    if (!in->key.data || kafka_partition_of(in->key, s->event_partitions) == in->partition)
+        return;
+    if (metric_value(s->misplaced) == 0)
+        LOG_WARN("misplaced_event", LOG_STR("key", in->key), LOG_INT("partition", in->partition),
+                 LOG_TEXT("meaning", "its producer does not use partitioner=murmur2_random; where "
+                                     "two producers differ, a "
+                                     "user's events are split and counted apart"));
+    metric_add(s->misplaced, 1);
+}
+
+static int handle(struct state *s, struct lane *l, const rd_kafka_message_t *m, int64_t now_ms,
+                  struct err *e)
+{
+    struct input in = input_of(m);
+    struct outbox *out = in.offset < l->committed ? NULL : outbox(s);
+    int rc = 0;
+    switch (l->kind) {
+    case LANE_EVENTS:
+        rc = features_event(s->features, l->shard, &in, out, now_ms, e);
+        if (out && in.timestamp_ms >= 0 && in.timestamp_ms < s->oldest_ms)
+            s->oldest_ms = in.timestamp_ms;
+        watch_partitioner(s, &in);
+        break;
+    case LANE_DELTAS:
+        rc = features_delta(s->features, l->shard, &in, out, now_ms, e);
+        break;
+    default:
+        rc = features_entity_check(s->features, &in, out, e);
+    }
+    l->position = in.offset + 1;
+    s->dirty = true;
+    s->handled++;
+    return rc;
+}
+
+/* Behind the last record may stand the marks of transactions: nothing is left to read of them. */
+static void reach_end(struct state *s, struct lane *l, int64_t offset)
+{
+    if (!l || l->position >= offset)
+        return;
+    l->position = offset;
+    s->dirty = true;
+}
+
+/* An error that the consumer reports in place of a record. */
+static int take_error(const rd_kafka_message_t *m, struct err *e)
+{
+    int rc = kafka_err(e, m->err, "read the log");
+    if (m->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET ||
+        m->err == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE)
+        return err_set(
+            e, ERR_FATAL,
+            "%s: records were deleted before they were read: make the topic's retention.ms longer "
+            "and start again",
+            rd_kafka_message_errstr(m));
+    if (rc == ERR_UNAVAILABLE || m->err == RD_KAFKA_RESP_ERR__MAX_POLL_EXCEEDED) {
+        LOG_WARN("kafka_read", LOG_TEXT("error", rd_kafka_message_errstr(m)));
+        return 0;
+    }
+    return rc;
+}
+
+static bool is_event(struct state *s, const rd_kafka_message_t *m)
+{
+    const struct lane *l = m->err ? NULL : assignment_find(s->assignment, m);
+    return l && l->kind == LANE_EVENTS;
+}
+
+/*
+ * Fills the batch with what is there; waits for the first record. Once there is an event,
+ * attributes have to be asked for before it is handled: that is done at most once in
+ * CATCH_UP_INTERVAL_MS, and what comes until then is taken along. Rebalances happen in here.
+ */
+static void fill_batch(struct state *s, int wait_ms, bool *has_events)
+{
+    *has_events = false;
+    while (s->batch_count < BATCH_RECORDS && !s->error.code) {
+        rd_kafka_message_t *m = rd_kafka_consumer_poll(s->consumer, wait_ms);
+        if (!m) {
+            s->was_idle = true;
+            return;
+        }
+        s->batch[s->batch_count++] = m;
+        *has_events |= tables_matter(s->tables) && is_event(s, m);
+        int64_t left_us = s->caught_up_us + CATCH_UP_INTERVAL_MS * 1000 - clock_monotonic_us();
+        wait_ms = *has_events && left_us > 0 ? (int)(left_us / 1000) : 0;
+    }
+}
+
+/* A partition that was revoked since its record was read has no lane any more. */
+static int handle_message(struct state *s, const rd_kafka_message_t *m, int64_t now_ms,
+                          struct err *e)
+{
+    struct lane *l =
+        !m->rkt || s->rejected || s->pending ? NULL : assignment_find(s->assignment, m);
+    if (m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
+        reach_end(s, l, m->offset);
+    else if (m->err)
+        return take_error(m, e);
+    else if (l && m->offset >= l->position)
+        return handle(s, l, m, now_ms, e);
+    return 0;
+}
+
+int poll_records(struct state *s, int wait_ms, int64_t now_ms, struct err *e)
+{
+    bool has_events;
+    int rc = 0;
+    fill_batch(s, wait_ms, &has_events);
+    if (has_events) {
+        rc = tables_catch_up(s->tables, e);
+        s->caught_up_us = clock_monotonic_us();
+    }
+    for (int i = 0; i < s->batch_count; i++) {
+        if (!rc && !s->error.code)
+            rc = handle_message(s, s->batch[i], now_ms, e);
+        rd_kafka_message_destroy(s->batch[i]);
+    }
+    s->batch_count = 0;
+    if (rc == ERR_UNAVAILABLE && worker_stopping())
+        rc = 0; /* what was not handled is read again by the next worker */
+    if (s->error.code && !rc)
+        rc = err_set(e, s->error.code, "%s", s->error.msg);
+    return rc;
+}

@@ -1,0 +1,319 @@
+#include "features/worker.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "features/worker_inside.h"
+#include "stream/kafka.h"
+#include "stream/topics.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+    COMMITTING_WAIT_MS = 5,
+    REPORT_INTERVAL_MS = 1000,
+    REJECTED_LIMIT_MS = 120000, /* without new partitions after an epoch was rejected */
+};
+
+/* ------------------------------------------------------------ the group */
+
+static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
+                         rd_kafka_topic_partition_list_t *list, void *arg)
+{
+    struct state *s = arg;
+    bool lost = rd_kafka_assignment_lost(rk);
+    if (code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
+        LOG_INFO("partitions_assigned", LOG_INT("count", list->cnt));
+        if (s->pending)
+            rd_kafka_topic_partition_list_destroy(s->pending);
+        s->pending = rd_kafka_topic_partition_list_copy(list);
+    } else {
+        LOG_INFO("partitions_revoked", LOG_INT("count", list->cnt),
+                 LOG_TEXT("lost", lost ? "yes" : "no"));
+        if (!s->draining && !s->error.code)
+            settle_epochs(s, lost, &s->error);
+        report_forget(s->report, s->assignment);
+        assignment_park(s->assignment, lost || s->rejected || s->error.code);
+        if (s->pending)
+            rd_kafka_topic_partition_list_destroy(s->pending);
+        s->pending = NULL;
+        if (worker_state(s->env) == WORKER_RUN)
+            worker_become(s->env, WORKER_RESTORE);
+    }
+    /* Reading starts where the state begins, which is not known yet. An assignment of no partitions
+     * is one: the member takes part in the next rebalance; none at all would make the others wait
+     * for it. */
+    rd_kafka_topic_partition_list_t *none = rd_kafka_topic_partition_list_new(0);
+    rd_kafka_assign(rk, code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS ? none : NULL);
+    rd_kafka_topic_partition_list_destroy(none);
+}
+
+static int take_assignment(struct state *s, struct err *e)
+{
+    if (!s->pending)
+        return 0;
+    int rc = assignment_begin(s->assignment, s->pending, e);
+    rd_kafka_topic_partition_list_destroy(s->pending);
+    s->pending = NULL;
+    s->rejected = false;
+    drop_epoch(s);
+    return rc;
+}
+
+/* ------------------------------------------------------------ start */
+
+static struct features_opts options(struct state *s)
+{
+    const struct conf *c = s->env->conf;
+    return (struct features_opts){
+        .set = s->set,
+        .max_clock_skew_ms = conf_int(c, "max_clock_skew_ms"),
+        .max_keys_per_user = (uint32_t)conf_int(c, "max_keys_per_user"),
+        .deltas = conf_topic(c, "feature.deltas"),
+        .totals = conf_topic(c, "feature.totals"),
+        .state_user = conf_topic(c, "state.user"),
+        .state_shared = conf_topic(c, "state.shared"),
+        .values = conf_topic(c, "features"),
+        .dead_letters = conf_topic(c, "dead-letters"),
+        .metrics = s->env->metrics,
+    };
+}
+
+static void make_metrics(struct state *s)
+{
+    static const double bounds[] = {0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 3600};
+    struct metrics *m = s->env->metrics;
+    s->freshness =
+        metric_histogram(m, "flotilla_features_freshness_seconds",
+                         "From the Kafka timestamp of an epoch's oldest event to its commit.",
+                         bounds, sizeof bounds / sizeof *bounds);
+    s->misplaced =
+        metric_get(m, METRIC_COUNTER, "flotilla_features_misplaced_events_total",
+                   "Events in another partition than murmur2 of their key gives.", NULL, NULL);
+}
+
+static int connect_consumer(struct state *s, struct err *e)
+{
+    rd_kafka_conf_t *k = NULL;
+    char group[300];
+    snprintf(group, sizeof group, "%sfeatures", conf_text(s->env->conf, "kafka.prefix"));
+    int rc = kafka_conf_new(&k, s->env->conf, KAFKA_CONSUMER, e);
+    if (rc)
+        return rc;
+    rd_kafka_conf_set_rebalance_cb(k, on_rebalance);
+    rd_kafka_conf_set_opaque(k, s);
+    if ((rc = kafka_conf_put(k, "client.id", s->env->client_id, e)) ||
+        (rc = kafka_conf_put(k, "group.id", group, e)) ||
+        (rc = kafka_conf_put(k, "enable.partition.eof", "true", e)) ||
+        (s->env->static_member &&
+         (rc = kafka_conf_put(k, "group.instance.id", s->env->instance, e)))) {
+        rd_kafka_conf_destroy(k);
+        return rc;
+    }
+    if ((rc = kafka_new(&s->consumer, k, KAFKA_CONSUMER, e)))
+        return rc;
+    rd_kafka_resp_err_t code = rd_kafka_poll_set_consumer(s->consumer);
+    return code ? kafka_err(e, code, "make the consumer") : 0;
+}
+
+static int subscribe(struct state *s, struct err *e)
+{
+    static const char *const names[] = {"events", "feature.deltas", "users", "propositions"};
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(4);
+    if (!list)
+        return err_nomem(e);
+    for (size_t i = 0; i < 4; i++)
+        rd_kafka_topic_partition_list_add(list, conf_topic(s->env->conf, names[i]),
+                                          RD_KAFKA_PARTITION_UA);
+    rd_kafka_resp_err_t code = rd_kafka_subscribe(s->consumer, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    return code ? kafka_err(e, code, "subscribe") : 0;
+}
+
+static int start_committer(struct state *s, struct err *e)
+{
+    char id[600];
+    snprintf(id, sizeof id, "%sfeatures-%s", conf_text(s->env->conf, "kafka.prefix"),
+             s->env->instance);
+    return committer_new(&s->committer, s->env->conf, s->env->client_id, id, s->env->metrics, e);
+}
+
+static void end(void *self);
+
+static int check(const struct conf *conf, struct err *e)
+{
+    struct feature_set *set = NULL;
+    int rc = feature_set_load(&set, conf_text(conf, "features.file"), e);
+    feature_set_free(set);
+    return rc;
+}
+
+static int make(struct state *s, struct err *e)
+{
+    int deltas = 0;
+    worker_become(s->env, WORKER_RESTORE);
+    worker_say(s->env, "connecting");
+    int rc = feature_set_load(&s->set, conf_text(s->env->conf, "features.file"), e);
+    if (!rc)
+        rc = connect_consumer(s, e);
+    if (!rc)
+        rc = topics_check_copartitioned(s->consumer, s->env->conf, e);
+    if (!rc)
+        rc = kafka_partition_count(s->consumer, conf_topic(s->env->conf, "events"), 10000,
+                                   &s->event_partitions, e);
+    if (!rc)
+        rc = kafka_partition_count(s->consumer, conf_topic(s->env->conf, "feature.deltas"), 10000,
+                                   &deltas, e);
+    struct features_opts opts = options(s);
+    opts.delta_partitions = deltas;
+    if (!rc)
+        rc = features_new(&s->features, &opts, e);
+    struct assignment_opts lanes = {s->env->conf, s->env->client_id, s->features, s->consumer};
+    if (!rc)
+        rc = assignment_new(&s->assignment, &lanes, e);
+    if (!rc)
+        rc = start_committer(s, e);
+    if (!rc)
+        rc = tables_open(&s->tables, s->env, s->set, s->features, e);
+    return rc ? rc : subscribe(s, e);
+}
+
+static int start(void **self, struct worker_env *env, struct err *e)
+{
+    struct state *s = calloc(1, sizeof *s);
+    if (!s)
+        return err_nomem(e);
+    s->env = env;
+    s->oldest_ms = s->under_way_ms = INT64_MAX;
+    make_metrics(s);
+    int rc = report_new(&s->report, env->metrics, e);
+    if (!rc)
+        rc = make(s, e);
+    if (rc)
+        end(s);
+    else
+        *self = s;
+    return rc;
+}
+
+static void end(void *self)
+{
+    struct state *s = self;
+    if (!s)
+        return;
+    s->draining = true;
+    if (s->consumer && s->assignment)
+        rd_kafka_consumer_close(s->consumer);
+    committer_free(s->committer);
+    tables_free(s->tables);
+    assignment_free(s->assignment);
+    if (s->pending)
+        rd_kafka_topic_partition_list_destroy(s->pending);
+    if (s->consumer)
+        rd_kafka_destroy(s->consumer);
+    features_free(s->features);
+    feature_set_free(s->set);
+    report_free(s->report);
+    free(s);
+}
+
+/* ------------------------------------------------------------ the turn */
+
+static void report(struct state *s, int64_t now_ms)
+{
+    struct report_facts facts = {s->epochs, s->last_commit_ms};
+    s->reported_ms = now_ms;
+    report_update(s->report, s->assignment, s->consumer, &facts);
+}
+
+static void status(void *self, struct buf *json)
+{
+    struct state *s = self;
+    report_print(s->report, json);
+}
+
+/* Ready once every partition has reached what was committed. */
+static void announce(struct state *s)
+{
+    bool restoring = s->pending || s->rejected || !assignment_is_ready(s->assignment);
+    for (size_t i = 0; i < assignment_count(s->assignment) && !restoring; i++)
+        restoring = lane_is_restoring(assignment_lane(s->assignment, i));
+    if (!restoring && worker_state(s->env) == WORKER_RESTORE) {
+        LOG_INFO("ready", LOG_INT("partitions", assignment_count(s->assignment)));
+        worker_become(s->env, WORKER_RUN);
+        worker_say(s->env, "");
+    } else if (restoring) {
+        worker_say(s->env, assignment_phase(s->assignment));
+    }
+}
+
+/* Epochs are short, unless there is more to read than can be: then fewer and larger ones cost less.
+ */
+static bool is_epoch_due(const struct state *s, int64_t now_ms)
+{
+    int64_t interval_ms =
+        conf_int(s->env->conf, s->was_idle ? "commit_interval_ms" : "max_commit_interval_ms");
+    return now_ms - s->sent_ms >= interval_ms || now_ms < s->sent_ms;
+}
+
+static int wait_for_records_ms(const struct state *s, int64_t now_ms)
+{
+    int64_t left_ms = s->sent_ms + conf_int(s->env->conf, "commit_interval_ms") - now_ms;
+    if (!s->dirty)
+        return IDLE_WAIT_MS;
+    if (left_ms <= 0)
+        return s->committing ? COMMITTING_WAIT_MS : 1;
+    return (int)(left_ms < IDLE_WAIT_MS ? left_ms : IDLE_WAIT_MS);
+}
+
+static int turn(void *self, int64_t now_ms, struct err *e)
+{
+    struct state *s = self;
+    bool reading = false;
+    int rc = take_assignment(s, e);
+    if (!rc)
+        rc = tables_poll(s->tables, e);
+    if (!rc)
+        rc = take_outcome(s, 0, e);
+    if (!rc)
+        rc = assignment_restore(s->assignment, IDLE_WAIT_MS / 2, now_ms, &reading, e);
+    /* Too much at once: the committing thread goes first. */
+    bool full = is_epoch_full(s);
+    if (!rc && full)
+        rc = take_outcome(s, IDLE_WAIT_MS, e);
+    else if (!rc)
+        rc = poll_records(s, reading ? wait_for_records_ms(s, now_ms) : 1, now_ms, e);
+    now_ms = clock_now_ms();
+    if (!rc && s->committing)
+        rc = take_outcome(s, 0, e);
+    if (!rc && !s->committing && !s->rejected && !s->pending &&
+        assignment_is_ready(s->assignment) && (is_epoch_due(s, now_ms) || full))
+        rc = send_epoch(s, now_ms, e);
+    if (!rc && s->rejected && now_ms - s->rejected_ms > REJECTED_LIMIT_MS)
+        rc = err_set(
+            e, ERR_FENCED,
+            "an epoch was rejected and the group has given no partitions since: start again");
+    announce(s);
+    if (now_ms - s->reported_ms >= REPORT_INTERVAL_MS || now_ms < s->reported_ms)
+        report(s, now_ms);
+    return rc;
+}
+
+static int drain(void *self, struct err *e)
+{
+    struct state *s = self;
+    int rc = settle_epochs(s, worker_state(s->env) == WORKER_INIT, e);
+    s->draining = true;
+    return rc;
+}
+
+const struct worker features_worker = {
+    .name = "features",
+    .purpose = "turns events into features: exactly once, from topic `events` to topic `features`",
+    .check = check,
+    .start = start,
+    .turn = turn,
+    .drain = drain,
+    .free = end,
+    .status = status,
+};
