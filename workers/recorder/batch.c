@@ -1,0 +1,336 @@
+#include "recorder/batch.h"
+
+#include "base/table.h"
+#include "db/copy.h"
+#include "stream/dead_letter.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { MAX_SINKS = 32, MAX_REASONS = 16 };
+
+/* Where one row stands. */
+struct row {
+    size_t start;
+    size_t len;
+    bool superseded; /* a later record has the same key */
+};
+
+/* The rows of one table. */
+struct rows {
+    const struct sink *sink;
+    struct buf bytes;
+    struct row *list; /* owned */
+    size_t count, cap, live;
+    struct table *newest; /* key columns to the number of their last row, in the tag; NULL in tables
+                             of history */
+    struct buf prepare;   /* SQL, terminated; as are the next two */
+    struct buf copy;
+    struct buf merge;
+};
+
+struct reason_count {
+    const char *reason; /* a constant */
+    size_t n;
+};
+
+struct batch {
+    struct rows tables[MAX_SINKS];
+    size_t table_count;
+    struct rows *dead_letters; /* one of tables */
+    struct reason_count reasons[MAX_REASONS];
+    struct arena arena; /* of the record at hand */
+    struct buf out;     /* what is sent */
+    size_t records;
+    uint64_t session; /* that was prepared */
+};
+
+static void put_columns(struct buf *sql, const struct sink *s)
+{
+    for (int i = 0; i < s->column_count; i++)
+        buf_printf(sql, "%s\"%s\"", i ? ", " : "", s->columns[i].name);
+}
+
+/* Rows of latest values go through a temporary table, since COPY cannot replace rows. */
+/* Rows that say that there is none any more take theirs with them. */
+static void put_removal(struct buf *sql, const struct sink *s)
+{
+    buf_printf(sql, "; DELETE FROM %s USING batch_%s AS b WHERE b.%s", s->table, s->table,
+               s->removed);
+    for (int i = 0; i < s->key_columns; i++)
+        buf_printf(sql, " AND %s.\"%s\" = b.\"%s\"", s->table, s->columns[i].name,
+                   s->columns[i].name);
+}
+
+static void make_sql(struct rows *t)
+{
+    const struct sink *s = t->sink;
+    const char *batch = s->mode == SINK_LATEST ? "batch_" : "";
+    buf_printf(&t->copy, "COPY %s%s (", batch, s->table);
+    put_columns(&t->copy, s);
+    buf_put_text(&t->copy, ") FROM STDIN (FORMAT binary)");
+    buf_put_u8(&t->copy, 0);
+    if (s->mode != SINK_LATEST)
+        return;
+    buf_printf(&t->prepare, "CREATE TEMPORARY TABLE batch_%s (LIKE %s) ON COMMIT DELETE ROWS",
+               s->table, s->table);
+    buf_put_u8(&t->prepare, 0);
+    buf_printf(&t->merge, "INSERT INTO %s (", s->table);
+    put_columns(&t->merge, s);
+    buf_put_text(&t->merge, ") SELECT ");
+    put_columns(&t->merge, s);
+    buf_printf(&t->merge, " FROM batch_%s", s->table);
+    if (s->removed)
+        buf_printf(&t->merge, " WHERE NOT (%s)", s->removed);
+    buf_put_text(&t->merge, " ON CONFLICT (");
+    for (int i = 0; i < s->key_columns; i++)
+        buf_printf(&t->merge, "%s\"%s\"", i ? ", " : "", s->columns[i].name);
+    buf_put_text(&t->merge, ") DO UPDATE SET ");
+    for (int i = s->key_columns; i < s->column_count; i++)
+        buf_printf(&t->merge, "%s\"%s\" = excluded.\"%s\"", i > s->key_columns ? ", " : "",
+                   s->columns[i].name, s->columns[i].name);
+    if (s->removed)
+        put_removal(&t->merge, s);
+    buf_put_u8(&t->merge, 0);
+}
+
+static int rows_init(struct rows *t, const struct sink *s, struct err *e)
+{
+    t->sink = s;
+    make_sql(t);
+    bool ok = buf_ok(&t->prepare) && buf_ok(&t->copy) && buf_ok(&t->merge);
+    if (ok && s->mode == SINK_LATEST)
+        ok = (t->newest = table_new());
+    return ok ? 0 : err_nomem(e);
+}
+
+static void rows_free(struct rows *t)
+{
+    buf_free(&t->bytes);
+    free(t->list);
+    table_free(t->newest);
+    buf_free(&t->prepare);
+    buf_free(&t->copy);
+    buf_free(&t->merge);
+}
+
+static void rows_clear(struct rows *t)
+{
+    buf_reset(&t->bytes);
+    t->count = t->live = 0;
+    if (t->newest)
+        table_clear(t->newest);
+}
+
+static bool rows_reserve(struct rows *t)
+{
+    if (t->count < t->cap)
+        return true;
+    size_t cap = t->cap ? t->cap * 2 : 1024;
+    struct row *list = realloc(t->list, cap * sizeof *list);
+    if (!list)
+        return false;
+    t->list = list;
+    t->cap = cap;
+    return true;
+}
+
+/* Fails with ERR_SCHEMA, ERR_TOO_LARGE (the record cannot be a row), ERR_NOMEM. */
+static int rows_add(struct rows *t, const void *record, struct str kafka_key, struct err *e)
+{
+    size_t start = t->bytes.len, key_bytes = 0;
+    if (!rows_reserve(t))
+        return err_nomem(e);
+    int rc = sink_put_row(&t->bytes, t->sink, record, kafka_key, &key_bytes, e);
+    if (rc || !buf_ok(&t->bytes))
+        return rc ? rc : err_nomem(e);
+    if (t->newest) {
+        struct str key = str_bytes(t->bytes.data + start + 2, key_bytes);
+        size_t before = table_count(t->newest);
+        uint32_t id = table_insert(t->newest, key);
+        if (id == TABLE_NONE)
+            return err_nomem(e);
+        struct table_entry *entry = table_get(t->newest, id);
+        if (table_count(t->newest) == before) {
+            t->list[table_tag(entry)].superseded = true;
+            t->live--;
+        }
+        table_set_tag(entry, (int64_t)t->count);
+    }
+    t->list[t->count++] = (struct row){.start = start, .len = t->bytes.len - start};
+    t->live++;
+    return 0;
+}
+
+int batch_new(struct batch **out, struct err *e)
+{
+    struct batch *b = calloc(1, sizeof *b);
+    if (!b)
+        return err_nomem(e);
+    int rc = 0;
+    for (size_t i = 0; sinks[i] && i < MAX_SINKS && !rc; i++) {
+        rc = rows_init(&b->tables[b->table_count++], sinks[i], e);
+        if (sinks[i] == &dead_letters_sink)
+            b->dead_letters = &b->tables[i];
+    }
+    if (rc) {
+        batch_free(b);
+        return rc;
+    }
+    *out = b;
+    return 0;
+}
+
+void batch_free(struct batch *b)
+{
+    if (!b)
+        return;
+    for (size_t i = 0; i < b->table_count; i++)
+        rows_free(&b->tables[i]);
+    arena_free(&b->arena);
+    buf_free(&b->out);
+    free(b);
+}
+
+static void count_reason(struct batch *b, const char *reason)
+{
+    size_t i = 0;
+    while (i < MAX_REASONS - 1 && b->reasons[i].reason && strcmp(b->reasons[i].reason, reason) != 0)
+        i++;
+    b->reasons[i].reason = reason;
+    b->reasons[i].n++;
+}
+
+static int add_dead_letter(struct batch *b, const struct input *in, const char *reason,
+                           const char *detail, struct err *e)
+{
+    struct buf text = {0};
+    struct str value = in->value;
+    buf_put_text(&text, detail);
+    if (value.len > DEAD_LETTER_VALUE_BYTES) {
+        buf_printf(&text, " (the first %d of %zu bytes are kept)", DEAD_LETTER_VALUE_BYTES,
+                   value.len);
+        value.len = DEAD_LETTER_VALUE_BYTES;
+    }
+    struct dead_letter d = {
+        .topic = str_of(in->topic),
+        .partition = in->partition,
+        .offset = in->offset,
+        .timestamp = in->timestamp_ms,
+        .worker = str_of("recorder"),
+        .reason = str_of(reason),
+        .detail = buf_str(&text),
+        .value = value,
+    };
+    int rc = buf_ok(&text) ? rows_add(b->dead_letters, &d, in->key, e) : err_nomem(e);
+    if (!rc)
+        count_reason(b, reason);
+    buf_free(&text);
+    return rc;
+}
+
+/* Fails with why the record is of no use: anything but ERR_NOMEM is the record's own fault. */
+static int add_row(struct batch *b, struct rows *t, const struct input *in, const char **reason,
+                   struct err *e)
+{
+    *reason = DEAD_INVALID_VALUE;
+    if (!in->value.data)
+        return err_set(e, ERR_SCHEMA, "a tombstone, which the topic does not have");
+    void *record = arena_alloc(&b->arena, t->sink->type->size);
+    if (!record)
+        return err_nomem(e);
+    int rc = record_decode(record, t->sink->type, in->value, &b->arena, e);
+    if (rc) {
+        *reason = dead_letter_reason(rc);
+        return rc;
+    }
+    rc = rows_add(t, record, in->key, e);
+    if (rc == ERR_TOO_LARGE)
+        *reason = DEAD_TOO_LARGE;
+    return rc;
+}
+
+int batch_add(struct batch *b, const struct sink *s, const struct input *in, struct err *e)
+{
+    struct rows *t = b->tables;
+    const char *reason = NULL;
+    struct err why = {0};
+    while (t->sink != s)
+        t++;
+    int rc = add_row(b, t, in, &reason, &why);
+    if (rc && rc != ERR_NOMEM)
+        rc = add_dead_letter(b, in, reason, why.msg, &why);
+    arena_reset(&b->arena);
+    b->records++;
+    if (rc && e)
+        *e = why;
+    return rc;
+}
+
+size_t batch_records(const struct batch *b)
+{
+    return b->records;
+}
+
+size_t batch_bytes(const struct batch *b)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < b->table_count; i++)
+        n += b->tables[i].bytes.len;
+    return n;
+}
+
+void batch_clear(struct batch *b)
+{
+    for (size_t i = 0; i < b->table_count; i++)
+        rows_clear(&b->tables[i]);
+    memset(b->reasons, 0, sizeof b->reasons);
+    b->records = 0;
+}
+
+int batch_prepare(struct batch *b, struct db *d, struct err *e)
+{
+    int rc = 0;
+    if (b->session == db_session(d))
+        return 0;
+    for (size_t i = 0; i < b->table_count && !rc; i++)
+        if (b->tables[i].prepare.len)
+            rc = db_run(d, (const char *)b->tables[i].prepare.data, e);
+    if (!rc)
+        b->session = db_session(d);
+    return rc;
+}
+
+static int write_rows(struct batch *b, const struct rows *t, struct db *d, struct err *e)
+{
+    buf_reset(&b->out);
+    copy_begin(&b->out);
+    for (size_t i = 0; i < t->count; i++)
+        if (!t->list[i].superseded)
+            buf_put(&b->out, t->bytes.data + t->list[i].start, t->list[i].len);
+    copy_end(&b->out);
+    if (!buf_ok(&b->out))
+        return err_nomem(e);
+    int rc = db_copy(d, (const char *)t->copy.data, buf_str(&b->out), e);
+    if (!rc && t->merge.len)
+        rc = db_run(d, (const char *)t->merge.data, e);
+    return rc;
+}
+
+int batch_write(struct batch *b, struct db *d, struct err *e)
+{
+    int rc = 0;
+    for (size_t i = 0; i < b->table_count && !rc; i++)
+        if (b->tables[i].live)
+            rc = write_rows(b, &b->tables[i], d, e);
+    return rc;
+}
+
+void batch_count(const struct batch *b, const struct batch_counts *counts)
+{
+    for (size_t i = 0; i < b->table_count; i++)
+        if (b->tables[i].live)
+            counts->each(counts->arg, b->tables[i].sink->table, NULL, b->tables[i].live);
+    for (size_t i = 0; i < MAX_REASONS && b->reasons[i].reason; i++)
+        counts->each(counts->arg, NULL, b->reasons[i].reason, b->reasons[i].n);
+}

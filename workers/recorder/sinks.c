@@ -1,0 +1,140 @@
+#include "recorder/sinks.h"
+
+#include "db/copy.h"
+
+#include <assert.h>
+
+#define COLUMNS(list) .columns = list, .column_count = sizeof list / sizeof *list
+
+static const struct sink_column feature_values_columns[] = {
+    {"scope", COLUMN_TEXT, "scope"},
+    {"key", COLUMN_TEXTS, "key"},
+    {"as_of", COLUMN_TIME, "as_of"},
+    {"values", COLUMN_DOUBLES, "values"},
+};
+
+static const struct sink feature_values_sink = {
+    .topic = "features",
+    .table = "feature_values",
+    .mode = SINK_LATEST,
+    .type = &feature_values_type,
+    COLUMNS(feature_values_columns),
+    .key_columns = 2,
+    .removed = "\"values\" = '{}'", /* a key that its user dropped */
+};
+
+static const struct sink_column dead_letters_columns[] = {
+    {"topic", COLUMN_CLEAN_TEXT, "topic"},   {"partition", COLUMN_INT, "partition"},
+    {"offset", COLUMN_LONG, "offset"},       {"timestamp", COLUMN_TIME_OR_NULL, "timestamp"},
+    {"worker", COLUMN_CLEAN_TEXT, "worker"}, {"reason", COLUMN_CLEAN_TEXT, "reason"},
+    {"detail", COLUMN_CLEAN_TEXT, "detail"}, {"key", COLUMN_KAFKA_KEY, NULL},
+    {"value", COLUMN_BYTES, "value"},
+};
+
+const struct sink dead_letters_sink = {
+    .topic = "dead-letters",
+    .table = "dead_letters",
+    .mode = SINK_HISTORY,
+    .type = &dead_letter_type,
+    COLUMNS(dead_letters_columns),
+};
+
+const struct sink *const sinks[] = {&feature_values_sink, &dead_letters_sink, NULL};
+
+/* An entry of a B-tree is at most 2704 bytes (a third of a page); PostgreSQL aligns and heads what
+ * it holds. */
+enum { KEY_MAX_BYTES = 2600, VALUE_OVERHEAD_BYTES = 8, ARRAY_OVERHEAD_BYTES = 32 };
+
+static const void *field_of(const struct sink *s, const void *record, const char *name)
+{
+    for (size_t i = 0; i < s->type->field_count; i++)
+        if (strcmp(s->type->fields[i].name, name) == 0)
+            return (const char *)record + s->type->fields[i].offset;
+    assert(false);
+    return NULL;
+}
+
+static void put_bytes(struct buf *rows, struct str bytes)
+{
+    if (bytes.data)
+        copy_bytea(rows, bytes);
+    else
+        copy_null(rows);
+}
+
+static int put_value(struct buf *rows, const struct sink_column *c, const void *value,
+                     struct str kafka_key, struct err *e)
+{
+    size_t start = rows->len;
+    switch (c->type) {
+    case COLUMN_TEXT:
+        return copy_text(rows, *(const struct str *)value, e);
+    case COLUMN_CLEAN_TEXT:
+        copy_clean_text(rows, *(const struct str *)value);
+        return 0;
+    case COLUMN_TEXTS:
+        return copy_texts(rows, value, e);
+    case COLUMN_DOUBLES:
+        return copy_jsonb_doubles(rows, value, e);
+    case COLUMN_TIME:
+        return copy_timestamptz(rows, *(const int64_t *)value, e);
+    case COLUMN_TIME_OR_NULL:
+        if (copy_timestamptz(rows, *(const int64_t *)value, NULL)) {
+            rows->len = start;
+            copy_null(rows);
+        }
+        return 0;
+    case COLUMN_INT:
+        copy_int4(rows, *(const int32_t *)value);
+        return 0;
+    case COLUMN_LONG:
+        copy_int8(rows, *(const int64_t *)value);
+        return 0;
+    case COLUMN_BYTES:
+        put_bytes(rows, *(const struct str *)value);
+        return 0;
+    case COLUMN_KAFKA_KEY:
+        put_bytes(rows, kafka_key);
+        return 0;
+    }
+    return err_set(e, ERR_FATAL, "column %s has a type that cannot be", c->name);
+}
+
+/* An upper bound of what a value takes in an index. */
+static size_t index_bytes(const struct sink_column *c, const void *value)
+{
+    const struct str_list *list = value;
+    if (c->type != COLUMN_TEXTS)
+        return ((const struct str *)value)->len + VALUE_OVERHEAD_BYTES;
+    size_t n = ARRAY_OVERHEAD_BYTES;
+    for (size_t i = 0; i < list->count; i++)
+        n += list->items[i].len + VALUE_OVERHEAD_BYTES;
+    return n;
+}
+
+int sink_put_row(struct buf *rows, const struct sink *s, const void *record, struct str kafka_key,
+                 size_t *key_bytes, struct err *e)
+{
+    size_t start = rows->len, in_index = 0;
+    int rc = 0;
+    *key_bytes = 0;
+    copy_row(rows, s->column_count);
+    size_t first = rows->len;
+    for (int i = 0; i < s->column_count && !rc; i++) {
+        const struct sink_column *c = &s->columns[i];
+        const void *value = c->field ? field_of(s, record, c->field) : NULL;
+        rc = put_value(rows, c, value, kafka_key, e);
+        if (rc)
+            err_wrap(e, "column %s of %s", c->name, s->table);
+        if (i >= s->key_columns)
+            continue;
+        in_index += index_bytes(c, value);
+        *key_bytes = rows->len - first;
+        if (!rc && in_index > KEY_MAX_BYTES)
+            rc = err_set(e, ERR_TOO_LARGE, "the key of %s takes %zu bytes, an index holds %d",
+                         s->table, in_index, KEY_MAX_BYTES);
+    }
+    if (rc)
+        rows->len = start;
+    return rc;
+}

@@ -1,0 +1,64 @@
+/*
+ * Which topic goes to which table, and how: the one place where a topic is added.
+ *
+ * A sink is a few declarative lines in sinks.c and a migration that makes its table. Any thread;
+ * constants.
+ */
+#pragma once
+
+#include "base/buf.h"
+#include "serde/records.h"
+
+#include <stdbool.h>
+
+enum sink_mode {
+    SINK_LATEST,  /* one row a key, the newest: by order of the log */
+    SINK_HISTORY, /* a row a record */
+};
+
+/* What a column is in PostgreSQL, and which type of field it takes. */
+enum column_type {
+    COLUMN_TEXT,         /* text: FIELD_TEXT */
+    COLUMN_CLEAN_TEXT,   /* the same; what PostgreSQL cannot hold is replaced instead of refused */
+    COLUMN_TEXTS,        /* text[]: FIELD_TEXTS */
+    COLUMN_DOUBLES,      /* jsonb: FIELD_DOUBLE_MAP */
+    COLUMN_TIME,         /* timestamptz: FIELD_LONG, in milliseconds */
+    COLUMN_TIME_OR_NULL, /* the same; null where PostgreSQL cannot hold it */
+    COLUMN_INT,          /* integer: FIELD_INT */
+    COLUMN_LONG,         /* bigint: FIELD_LONG */
+    COLUMN_BYTES,        /* bytea: FIELD_OPTIONAL_BYTES */
+    COLUMN_KAFKA_KEY,    /* bytea: the key of the Kafka record; no field */
+};
+
+struct sink_column {
+    const char *name;
+    enum column_type type;
+    const char *field; /* of the record */
+};
+
+struct sink {
+    const char *topic; /* as in the settings topics.* */
+    const char *table;
+    enum sink_mode mode;
+    const struct record_type *type;
+    const struct sink_column *columns;
+    int column_count;
+    int key_columns;     /* SINK_LATEST: the first columns are the primary key */
+    const char *removed; /* SINK_LATEST: SQL on a row that says that its key has none any more,
+                            beginning with a column; NULL: none does */
+};
+
+/* NULL behind the last. */
+extern const struct sink *const sinks[];
+
+/* The one for records that others cannot take. */
+extern const struct sink dead_letters_sink;
+
+/*
+ * Appends a record as a row for COPY. *key_bytes is how many bytes of it, from its third on, are
+ * the key columns. Fails with ERR_SCHEMA (a value that PostgreSQL cannot hold: says which column
+ * and why), ERR_TOO_LARGE (a key that no index can hold): the row is not there then. Out of memory
+ * shows in buf_ok().
+ */
+int sink_put_row(struct buf *rows, const struct sink *s, const void *record, struct str kafka_key,
+                 size_t *key_bytes, struct err *e);
