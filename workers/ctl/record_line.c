@@ -1,0 +1,70 @@
+#include "record_line.h"
+
+#include "base/json.h"
+#include "base/utf8.h"
+
+/* A character for each byte, as Avro's JSON encoding has it. */
+static void put_bytes(struct buf *out, struct str bytes)
+{
+    buf_put_u8(out, '"');
+    for (size_t i = 0; i < bytes.len; i++) {
+        uint8_t c = (uint8_t)bytes.data[i];
+        if (c == '"' || c == '\\')
+            buf_put_u8(out, '\\');
+        if (c < 0x20 || c >= 0x7f)
+            buf_printf(out, "\\u%04x", c);
+        else
+            buf_put_u8(out, c);
+    }
+    buf_put_u8(out, '"');
+}
+
+static void put_key(struct buf *out, struct str key)
+{
+    if (!key.data) {
+        buf_put_text(out, "null");
+    } else if (utf8_is_valid(key)) {
+        json_put_text(out, key);
+    } else {
+        buf_put_text(out, "{\"bytes\":");
+        put_bytes(out, key);
+        buf_put_u8(out, '}');
+    }
+}
+
+static void put_value(struct buf *out, const struct topic *t, struct str value, struct arena *a)
+{
+    struct err why = {0};
+    void *record = arena_alloc(a, t->type->size);
+    int rc = record ? record_decode(record, t->type, value, a, &why) : err_nomem(&why);
+    if (!rc) {
+        record_print_json(out, t->type, record);
+        return;
+    }
+    buf_put_text(out, "{\"undecodable\":");
+    json_put_text(out, str_of(why.msg));
+    buf_put_text(out, ",\"bytes\":");
+    put_bytes(out, value);
+    buf_put_u8(out, '}');
+}
+
+void record_line_print(struct buf *out, const struct topic *t, const rd_kafka_message_t *m,
+                       bool with_place, struct arena *a)
+{
+    bool around = with_place || !m->payload;
+    if (with_place)
+        buf_printf(
+            out, "{\"partition\":%d,\"offset\":%lld,\"timestamp\":%lld,\"key\":", (int)m->partition,
+            (long long)m->offset, (long long)rd_kafka_message_timestamp(m, NULL));
+    else if (around)
+        buf_put_text(out, "{\"key\":");
+    if (around) {
+        put_key(out, str_bytes(m->key, m->key_len));
+        buf_put_text(out, ",\"value\":");
+    }
+    if (m->payload)
+        put_value(out, t, str_bytes(m->payload, m->len), a);
+    else
+        buf_put_text(out, "null");
+    buf_put_text(out, around ? "}\n" : "\n");
+}

@@ -1,0 +1,372 @@
+/* flotilla features vector: vectors and values of files, without any server, in the oracle's forms.
+ */
+#include "ctl.h"
+#include "lines.h"
+
+#include "base/json.h"
+#include "base/number.h"
+#include "feature/replay.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+
+enum line_kind { LINE_USER, LINE_PROPOSITION, LINE_EVENT, LINE_REQUEST, LINE_KINDS };
+
+static const struct {
+    const char *name;
+    const struct record_type *type;
+} line_kinds[LINE_KINDS] = {
+    [LINE_USER] = {"user", &entity_type},
+    [LINE_PROPOSITION] = {"proposition", &entity_type},
+    [LINE_EVENT] = {"event", &event_type},
+    [LINE_REQUEST] = {"request", &rank_request_type},
+};
+
+/* A record as it was read; texts live in the arena of the whole run. */
+struct item {
+    enum line_kind kind;
+    int64_t order_ms; /* for separate files: event's time or request's timestamp */
+    int64_t kafka_ms; /* of an event */
+    bool is_repeat;
+    union {
+        struct entity entity;
+        struct event event;
+        struct rank_request request;
+    };
+};
+
+struct run {
+    const struct ctl *ctl;
+    struct feature_set *set;
+    struct replay *replay;
+    struct arena arena;
+    struct item *items;
+    size_t count, cap;
+    struct table *shown; /* training: request id to its impression's place in items */
+    struct buf out;
+    double *values;
+    double *positions;
+    size_t values_cap;
+};
+
+/* ------------------------------------------------------------ reading */
+
+static int add_item(struct run *r, enum line_kind kind, struct str json, int64_t kafka_ms,
+                    const struct lines *l, struct err *e)
+{
+    if (r->count == r->cap) {
+        size_t cap = r->cap ? r->cap * 2 : 1024;
+        struct item *items = realloc(r->items, cap * sizeof *items);
+        if (!items)
+            return err_nomem(e);
+        r->items = items;
+        r->cap = cap;
+    }
+    struct item *i = &r->items[r->count];
+    *i = (struct item){.kind = kind, .kafka_ms = kafka_ms};
+    void *record = kind == LINE_EVENT     ? (void *)&i->event
+                   : kind == LINE_REQUEST ? (void *)&i->request
+                                          : &i->entity;
+    int rc = record_decode_json(record, line_kinds[kind].type, json, &r->arena, e);
+    if (rc)
+        return err_wrap(e, "%s:%lld", l->name, (long long)l->number);
+    r->count++;
+    return 0;
+}
+
+/* {"event": {…}, "kafka_timestamp": …}, {"request": …}, {"user": …} or {"proposition": …} */
+static int add_stream_line(struct run *r, struct str line, const struct lines *l, struct err *e)
+{
+    json_error_t why;
+    json_t *j = json_loadb(line.data, line.len, JSON_ALLOW_NUL, &why);
+    int kind = 0;
+    while (j && kind < LINE_KINDS && !json_object_get(j, line_kinds[kind].name))
+        kind++;
+    if (!j || kind == LINE_KINDS) {
+        json_decref(j);
+        return err_set(e, ERR_INVALID,
+                       "%s:%lld: not a JSON object with \"event\", \"request\", \"user\" or "
+                       "\"proposition\"",
+                       l->name, (long long)l->number);
+    }
+    const json_t *kafka = json_object_get(j, "kafka_timestamp");
+    char *text = json_dumps(json_object_get(j, line_kinds[kind].name),
+                            JSON_COMPACT | JSON_REAL_PRECISION(17));
+    int rc =
+        text ? add_item(r, (enum line_kind)kind, str_of(text),
+                        json_is_integer(kafka) ? json_integer_value(kafka) : APPLY_NO_TIME, l, e)
+             : err_nomem(e);
+    free(text);
+    json_decref(j);
+    return rc;
+}
+
+/* kind LINE_KINDS: each line says what it is. */
+static int read_file(struct run *r, const char *path, enum line_kind kind, struct err *e)
+{
+    struct lines l = {0};
+    struct str line;
+    bool more = true;
+    if (!path)
+        return 0;
+    int rc = lines_open(&l, path, e);
+    while (!rc && more && !ctl_stopping()) {
+        rc = lines_next(&l, &line, &more, e);
+        if (!rc && more)
+            rc = kind == LINE_KINDS ? add_stream_line(r, line, &l, e)
+                                    : add_item(r, kind, line, APPLY_NO_TIME, &l, e);
+    }
+    lines_close(&l);
+    return rc;
+}
+
+/* ------------------------------------------------------------ separate files: requests and events
+ * in order of time */
+
+/* Repeats are found in order of arrival, which the order of time would hide; accepted events get
+ * ids of their own. */
+static int find_repeats(struct run *r, struct err *e)
+{
+    struct table *users = table_new();
+    struct buf ids = {0};
+    int rc = users ? 0 : err_nomem(e);
+    for (size_t k = 0; k < r->count && !rc; k++) {
+        struct item *i = &r->items[k];
+        if (i->kind != LINE_EVENT)
+            continue;
+        uint32_t id = table_insert(users, i->event.user_id);
+        struct user_record seen;
+        if (id == TABLE_NONE) {
+            rc = err_nomem(e);
+            break;
+        }
+        rc = user_record_open(&seen, table_value(table_get(users, id)), e);
+        if (rc || (i->is_repeat = user_record_has_id(&seen, i->event.event_id)))
+            continue;
+        buf_reset(&ids);
+        user_record_put_ids(&ids, &seen, i->event.event_id);
+        char text[24];
+        i->event.event_id =
+            arena_copy(&r->arena, str_bytes(text, (size_t)snprintf(text, sizeof text, "%zu", k)));
+        if (!buf_ok(&ids) || !table_set(users, id, buf_str(&ids)) || !i->event.event_id.data)
+            rc = err_nomem(e);
+    }
+    buf_free(&ids);
+    table_free(users);
+    return rc;
+}
+
+static int by_time(const void *a, const void *b)
+{
+    const struct item *x = *(const struct item *const *)a, *y = *(const struct item *const *)b;
+    bool x_timed = x->kind >= LINE_EVENT, y_timed = y->kind >= LINE_EVENT;
+    if (x_timed != y_timed)
+        return x_timed - y_timed; /* attributes first */
+    if (x_timed && x->order_ms != y->order_ms)
+        return (x->order_ms > y->order_ms) - (x->order_ms < y->order_ms);
+    if (x_timed && x->kind != y->kind)
+        return (x->kind == LINE_EVENT) - (y->kind == LINE_EVENT); /* requests first */
+    return (x > y) - (x < y);
+}
+
+static int sort_by_time(struct run *r, struct err *e)
+{
+    int rc = find_repeats(r, e);
+    struct item **order = rc ? NULL : malloc((r->count + 1) * sizeof *order);
+    struct item *sorted = rc ? NULL : malloc((r->count + 1) * sizeof *sorted);
+    if (!rc && (!order || !sorted))
+        rc = err_nomem(e);
+    if (!rc) {
+        for (size_t i = 0; i < r->count; i++) {
+            r->items[i].order_ms = r->items[i].kind == LINE_EVENT ? r->items[i].event.timestamp
+                                   : r->items[i].kind == LINE_REQUEST
+                                       ? r->items[i].request.timestamp
+                                       : 0;
+            order[i] = &r->items[i];
+        }
+        qsort(order, r->count, sizeof *order, by_time);
+        for (size_t i = 0; i < r->count; i++)
+            sorted[i] = *order[i];
+        free(r->items);
+        r->items = sorted;
+        sorted = NULL;
+    }
+    free(sorted);
+    free(order);
+    return rc;
+}
+
+/* ------------------------------------------------------------ training: places in the first
+ * impression of a request */
+
+static int find_shown(struct run *r, struct err *e)
+{
+    if (!(r->shown = table_new()))
+        return err_nomem(e);
+    for (size_t i = 0; i < r->count; i++) {
+        const struct event *event = &r->items[i].event;
+        if (r->items[i].kind != LINE_EVENT || !str_is(event->event, "impression") ||
+            !event->request_id.data || r->items[i].is_repeat ||
+            table_find(r->shown, event->request_id) != TABLE_NONE)
+            continue;
+        uint32_t id = table_insert(r->shown, event->request_id);
+        if (id == TABLE_NONE)
+            return err_nomem(e);
+        table_set_tag(table_get(r->shown, id), (int64_t)i);
+    }
+    return 0;
+}
+
+static void place(struct run *r, const struct rank_request *q)
+{
+    uint32_t id = table_find(r->shown, q->request_id);
+    const struct str_list *list =
+        id == TABLE_NONE ? NULL : &r->items[table_tag(table_get(r->shown, id))].event.propositions;
+    for (size_t i = 0; i < q->candidates.count; i++) {
+        r->positions[i] = NAN;
+        for (size_t k = list ? list->count : 0; k > 0; k--)
+            if (str_equal(list->items[k - 1], q->candidates.items[i]))
+                r->positions[i] = (double)(k - 1);
+    }
+}
+
+/* ------------------------------------------------------------ printing */
+
+static int print_vectors(struct run *r, const struct rank_request *q, struct err *e)
+{
+    for (size_t c = 0; c < q->candidates.count; c++) {
+        buf_put_text(&r->out, "{\"request_id\":");
+        json_put_text(&r->out, q->request_id);
+        buf_put_text(&r->out, ",\"proposition_id\":");
+        json_put_text(&r->out, q->candidates.items[c]);
+        buf_put_text(&r->out, ",\"vector\":{");
+        for (size_t o = 0; o < r->set->output_count; o++) {
+            if (o)
+                buf_put_u8(&r->out, ',');
+            json_put_text(&r->out, str_of(r->set->outputs[o].name));
+            buf_put_u8(&r->out, ':');
+            json_put_number(&r->out, r->values[c * r->set->output_count + o]);
+        }
+        buf_put_text(&r->out, "}}\n");
+    }
+    return r->out.len > 65536 ? ctl_print(&r->out, e) : 0;
+}
+
+static int print_key(void *arg, const struct feature_values *values, struct err *e)
+{
+    struct run *r = arg;
+    record_print_json(&r->out, &feature_values_type, values);
+    buf_put_u8(&r->out, '\n');
+    return r->out.len > 65536 ? ctl_print(&r->out, e) : 0;
+}
+
+/* ------------------------------------------------------------ the run */
+
+static int answer(struct run *r, const struct rank_request *q, struct err *e)
+{
+    size_t n = q->candidates.count;
+    if (n > r->values_cap) {
+        double *values = realloc(r->values, n * (r->set->output_count + 1) * sizeof *values);
+        double *positions = values ? realloc(r->positions, n * sizeof *positions) : NULL;
+        r->values = values ? values : r->values;
+        r->positions = positions ? positions : r->positions;
+        if (!values || !positions)
+            return err_nomem(e);
+        r->values_cap = n;
+    }
+    if (r->shown)
+        place(r, q);
+    int rc = replay_request(r->replay, q, r->shown ? r->positions : NULL, r->values, e);
+    return rc || ctl_option(r->ctl, "values") ? rc : print_vectors(r, q, e);
+}
+
+static int replay_all(struct run *r, struct err *e)
+{
+    struct progress p;
+    int rc = 0;
+    progress_start(&p, "records");
+    for (size_t k = 0; k < r->count && !rc && !ctl_stopping(); k++) {
+        struct item *i = &r->items[k];
+        bool accepted;
+        if (i->kind == LINE_REQUEST)
+            rc = answer(r, &i->request, e);
+        else if (i->kind != LINE_EVENT)
+            rc = replay_entity(r->replay, i->kind == LINE_USER ? SIDE_USER : SIDE_PROPOSITION,
+                               &i->entity, e);
+        else if (!i->is_repeat)
+            rc = replay_event(r->replay, &i->event, i->kafka_ms, &accepted, e);
+        progress_show(&p, (int64_t)k + 1, (int64_t)k + 1, (int64_t)r->count);
+    }
+    progress_end(&p);
+    if (!rc && ctl_option(r->ctl, "values"))
+        rc = replay_each_key(r->replay, print_key, r, e);
+    return rc ? rc : ctl_print(&r->out, e);
+}
+
+static int read_all(struct run *r, struct err *e)
+{
+    const struct ctl *c = r->ctl;
+    const char *stream = ctl_option(c, "stream"), *events = ctl_option(c, "events");
+    const char *requests = ctl_option(c, "requests");
+    if (!stream == !events || (stream && requests))
+        return err_set(e, ERR_INVALID,
+                       "give either --stream or --events, and --requests only with --events");
+    int rc = read_file(r, stream, LINE_KINDS, e);
+    if (!rc)
+        rc = read_file(r, ctl_option(c, "users"), LINE_USER, e);
+    if (!rc)
+        rc = read_file(r, ctl_option(c, "propositions"), LINE_PROPOSITION, e);
+    if (!rc)
+        rc = read_file(r, events, LINE_EVENT, e);
+    if (!rc)
+        rc = read_file(r, requests, LINE_REQUEST, e);
+    if (!rc && requests)
+        rc = sort_by_time(r, e);
+    return !rc && ctl_option(c, "training") ? find_shown(r, e) : rc;
+}
+
+static enum ctl_status vector(const struct ctl *c, struct err *e)
+{
+    struct run r = {.ctl = c};
+    const char *file = ctl_option(c, "features");
+    int rc = feature_set_load(&r.set, file ? file : conf_text(c->conf, "features.file"), e);
+    struct replay_opts opts = {.set = r.set,
+                               .max_clock_skew_ms = conf_int(c->conf, "max_clock_skew_ms"),
+                               .max_keys_per_user =
+                                   (uint32_t)conf_int(c->conf, "max_keys_per_user")};
+    if (!rc)
+        rc = replay_new(&r.replay, &opts, e);
+    if (!rc)
+        rc = read_all(&r, e);
+    if (!rc)
+        rc = replay_all(&r, e);
+    replay_free(r.replay);
+    feature_set_free(r.set);
+    table_free(r.shown);
+    arena_free(&r.arena);
+    buf_free(&r.out);
+    free(r.items);
+    free(r.values);
+    free(r.positions);
+    return rc == 0 ? CTL_OK : rc == ERR_INVALID ? CTL_USAGE : CTL_FAILED;
+}
+
+const struct command features_vector_command = {
+    .name = "features vector",
+    .arguments = "",
+    .purpose = "vectors of requests, computed from files with the library that the workers use",
+    .example = "flotilla features vector --features features.yaml --stream stream.jsonl",
+    .options =
+        {{"features", "FILE", "definitions (default: the setting features.file)"},
+         {"stream", "FILE",
+          "JSON lines {\"event\"|\"request\"|\"user\"|\"proposition\": ...} in order of arrival; "
+          "- is standard input"},
+         {"events", "FILE", "instead: events, one a line, with the three below"},
+         {"users", "FILE", "users' attributes"},
+         {"propositions", "FILE", "propositions' attributes"},
+         {"requests", "FILE", "requests, each read against the events before its time"},
+         {"values", NULL, "print what the topic features has of each key in the end instead"},
+         {"training", NULL, "position as shown, not as at serving"}},
+    .run = vector,
+};
