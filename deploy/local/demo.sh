@@ -224,7 +224,7 @@ finish() {
     trap '' INT TERM HUP PIPE
     end_step
     tell "" "stopping ..."
-    stop_fleet
+    stop_fleet_afresh
     rm -f "$DIR/run/demo.pid"
     if [[ -e $DIR/stack/env ]]; then
         tell "everything has stopped; the data are kept in $DIR" \

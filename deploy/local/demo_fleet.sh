@@ -249,3 +249,13 @@ stop_fleet() {
     stop_programs
     "$HERE/stack.sh" down "$DIR/stack"
 }
+
+# The same in a shell of its own: the one that ends after a Ctrl-C may still have it to deal with.
+stop_fleet_afresh() {
+    # shellcheck disable=SC2016 # for the other shell to expand
+    bash -c 'set -uo pipefail
+        HERE=$1 DIR=$2
+        . "$HERE/lib.sh"
+        . "$HERE/demo_fleet.sh"
+        stop_fleet' stop "$HERE" "$DIR"
+}

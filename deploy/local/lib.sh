@@ -122,27 +122,25 @@ close_inherited_files() {
 }
 
 # start_child RECORD LOG DIRECTORY COMMAND...: starts a program in a session of its own, so that
-# Ctrl-C in the terminal does not reach it, and records it. Returns at once; its pid is in $child,
-# for `wait`.
+# Ctrl-C in the terminal does not reach it, and records it. Its pid is in $child, for `wait`. It
+# records itself before it becomes the program: a Ctrl-C at this moment ends it, or finds its record.
 start_child() {
-    local record=$1 log=$2 directory=$3 interrupted='' traps
+    local record=$1 log=$2 directory=$3 self
     shift 3
-    # A signal between start and record would leave a process that nobody stops: it waits until then.
-    traps=$(trap -p INT TERM HUP)
-    trap 'interrupted=INT' INT
-    trap 'interrupted=TERM' TERM
-    trap 'interrupted=HUP' HUP
+    rm -f "$record"
     # In a script's background job, setsid execs instead of forking: the pid stays the same.
     (
+        self=$BASHPID
+        printf '%d %s\n' "$self" "$(process_identity "$self")" >"$record.new"
+        mv "$record.new" "$record"
         cd "$directory" || exit
         close_inherited_files
         exec setsid "$@"
     ) </dev/null >>"$log" 2>&1 &
     child=$!
-    printf '%d %s\n' "$child" "$(process_identity "$child")" >"$record"
-    trap - INT TERM HUP
-    eval "$traps"
-    [[ -z $interrupted ]] || kill -s "$interrupted" "$BASHPID"
+    while [[ ! -e $record ]] && kill -0 "$child" 2>/dev/null; do
+        sleep 0.01
+    done
 }
 
 # start_detached RECORD LOG DIRECTORY COMMAND...: the same for a server that is to outlive the
