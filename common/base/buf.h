@@ -76,15 +76,22 @@ static inline void buf_put_double(struct buf *b, double v)
     buf_put(b, &v, 8);
 }
 
+enum { VARINT_BYTES = 10 };
+
+/* Writes at most VARINT_BYTES; returns how many. */
+static inline size_t varint_write(uint8_t *out, uint64_t v)
+{
+    size_t n = 0;
+    for (; v > 0x7f; v >>= 7)
+        out[n++] = (uint8_t)(v | 0x80);
+    out[n++] = (uint8_t)v;
+    return n;
+}
+
 static inline void buf_put_varint(struct buf *b, uint64_t v)
 {
-    if (!buf_reserve(b, 10))
-        return;
-    while (v > 0x7f) {
-        b->data[b->len++] = (uint8_t)(v | 0x80);
-        v >>= 7;
-    }
-    b->data[b->len++] = (uint8_t)v;
+    if (buf_reserve(b, VARINT_BYTES))
+        b->len += varint_write(b->data + b->len, v);
 }
 
 static inline void buf_put_zigzag(struct buf *b, int64_t v)

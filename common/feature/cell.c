@@ -12,11 +12,8 @@ static void close_slot(struct buf *out, size_t at)
         out->data[at] = (uint8_t)n;
         return;
     }
-    uint8_t length[10];
-    size_t bytes = 0;
-    for (; n > 0x7f; n >>= 7)
-        length[bytes++] = (uint8_t)(n | 0x80);
-    length[bytes++] = (uint8_t)n;
+    uint8_t length[VARINT_BYTES];
+    size_t bytes = varint_write(length, n);
     buf_splice(out, at, 1, length, bytes);
 }
 

@@ -83,10 +83,7 @@ static struct str write_key(char *at, const struct scope *scope, const struct st
         struct str v = values[i].items[number / repeat % values[i].count];
         if (in_user_record && is_user(&scope->dimensions[i]))
             continue;
-        size_t n = v.len;
-        for (; n > 0x7f; n >>= 7)
-            *at++ = (char)(n | 0x80);
-        *at++ = (char)n;
+        at += varint_write((uint8_t *)at, v.len);
         if (v.len)
             memcpy(at, v.data, v.len);
         at += v.len;

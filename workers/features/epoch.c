@@ -48,12 +48,9 @@ static struct str no_user(void *arg, struct str user_id)
 static struct str told_total(void *arg, size_t scope, struct str key)
 {
     struct features *f = arg;
-    uint8_t total[10];
-    size_t n = 0;
+    uint8_t total[VARINT_BYTES];
     (void)key;
-    for (; scope > 0x7f; scope >>= 7)
-        total[n++] = (uint8_t)(scope | 0x80);
-    total[n++] = (uint8_t)scope;
+    size_t n = varint_write(total, scope);
     uint32_t id = table_find(f->totals, str_bytes(total, n));
     return id == TABLE_NONE ? str_of("") : table_value(table_get(f->totals, id));
 }

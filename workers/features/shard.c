@@ -188,12 +188,6 @@ uint32_t shard_next_due(struct shard *s, int64_t now_ms)
     return id;
 }
 
-uint8_t *shard_bytes(struct shard *s, uint32_t id)
-{
-    struct table_entry *t = table_get(s->table, id);
-    return t->bytes + t->key_len;
-}
-
 uint32_t shard_next_checkpoint(struct shard *s, int64_t now_ms, int64_t *offset)
 {
     const struct waiting *w = head(&s->checkpoint);

@@ -60,9 +60,6 @@ int shard_restore(struct shard *s, struct str key, struct str value, int64_t off
 uint32_t shard_next_due(struct shard *s, int64_t now_ms);
 bool shard_is_due(const struct shard *s, uint32_t id);
 
-/* For users: the bytes of the record, whose key flags the caller may clear in place. */
-uint8_t *shard_bytes(struct shard *s, uint32_t id);
-
 /* The next key whose checkpoint is due, at the latest offset it includes; TABLE_NONE: none is due.
  */
 uint32_t shard_next_checkpoint(struct shard *s, int64_t now_ms, int64_t *offset);
