@@ -2,6 +2,10 @@
 
 #include "base/arena.h"
 #include "base/json.h"
+#include "base/number.h"
+#include "base/secret.h"
+#include "base/settings.h"
+#include "base/utf8.h"
 #include "base/yaml_tree.h"
 
 #include <assert.h>
@@ -9,71 +13,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-enum setting_type { TEXT, INTEGER };
-
-struct setting {
-    const char *name;
-    enum setting_type type;
-    const char *standard;
-    int64_t least, most;
-    const char *help;
-};
-
-#define MINUTE_MS 60000
-#define DAY_MS    (24 * 60 * (int64_t)MINUTE_MS)
-
-static const struct setting settings[] = {
-    {"instance", TEXT, "", 0, 0,
-     "name of this copy, unique in its worker and the same after a restart: a static member of its "
-     "group, so that a "
-     "restart moves no partitions. Empty: a new name at each start"},
-    {"kafka.brokers", TEXT, "127.0.0.1:9092", 0, 0,
-     "host:port of one or more brokers, comma-separated"},
-    {"kafka.prefix", TEXT, "", 0, 0,
-     "put before every topic, group and transaction name: several fleets, one cluster"},
-    {"kafka.partitions", INTEGER, "4", 1, 10000,
-     "of the topics that `flotilla topics create` makes"},
-    {"kafka.replication", INTEGER, "1", 1, 100,
-     "copies of each partition, for `flotilla topics create`"},
-    {"postgres.url", TEXT, "postgresql://127.0.0.1:5432/flotilla", 0, 0,
-     "connection URI or key=value string of libpq"},
-    {"postgres.timeout_ms", INTEGER, "15000", 1000, 600000,
-     "a PostgreSQL that answers nothing for so long counts as away"},
-    {"features.file", TEXT, "features.yaml", 0, 0, "feature definitions"},
-    {"http.address", TEXT, "127.0.0.1", 0, 0,
-     "where /metrics, /healthz, /readyz and /status listen"},
-    {"http.port", INTEGER, "0", 0, 65535, "0: any free one, logged at start"},
-    {"log.level", TEXT, "info", 0, 0, "debug, info, warn or error"},
-    {"commit_interval_ms", INTEGER, "100", 1, MINUTE_MS, "time between transactions"},
-    {"max_commit_interval_ms", INTEGER, "1000", 1, MINUTE_MS,
-     "time between transactions while far behind"},
-    {"publish_interval_ms", INTEGER, "1000", 0, DAY_MS,
-     "a touched key is published so long after it was first touched, however often it was touched "
-     "since"},
-    {"checkpoint_interval_ms", INTEGER, "30000", 0, DAY_MS,
-     "a user's state is written so long after it first changed"},
-    {"shared_checkpoint_interval_ms", INTEGER, "1000", 0, DAY_MS,
-     "the same for the keys of shared scopes"},
-    {"max_clock_skew_ms", INTEGER, "300000", 0, DAY_MS,
-     "an event further ahead of its Kafka timestamp is a dead letter"},
-    {"max_keys_per_user", INTEGER, "256", 1, 65535, "keys that a user keeps in one scope"},
-    {"recorder.batch_rows", INTEGER, "20000", 1, 1000000,
-     "rows in one PostgreSQL transaction, at most"},
-    {"recorder.batch_interval_ms", INTEGER, "200", 1, MINUTE_MS,
-     "time that rows wait for others, at most"},
-    {"topics.events", TEXT, "events", 0, 0, "names of the topics, after the prefix"},
-    {"topics.users", TEXT, "users", 0, 0, ""},
-    {"topics.propositions", TEXT, "propositions", 0, 0, ""},
-    {"topics.feature.deltas", TEXT, "feature.deltas", 0, 0, ""},
-    {"topics.feature.totals", TEXT, "feature.totals", 0, 0, ""},
-    {"topics.state.user", TEXT, "state.user", 0, 0, ""},
-    {"topics.state.shared", TEXT, "state.shared", 0, 0, ""},
-    {"topics.features", TEXT, "features", 0, 0, ""},
-    {"topics.dead-letters", TEXT, "dead-letters", 0, 0, ""},
-};
-
-enum { SETTINGS = sizeof settings / sizeof *settings };
 
 struct passed {
     struct passed *next;
@@ -86,6 +25,7 @@ struct conf {
     const char *values[SETTINGS];
     const char *topics[SETTINGS]; /* with prefix; NULL where the setting is no topic */
     struct passed *kafka;
+    struct passed *open_files; /* secret settings and their files, which others may read */
 };
 
 static int find(const char *name)
@@ -121,42 +61,69 @@ static int name_topics(struct conf *c, struct err *e)
     return rc;
 }
 
-static int check(const struct setting *s, const char *value, struct err *e)
+/* Puts a value of this name into a list, in place of the one that was there. */
+static int put(struct conf *c, struct passed **list, const char *name, const char *value,
+               struct err *e)
 {
-    if (s->type != INTEGER)
-        return 0;
-    char *end;
-    errno = 0;
-    long long number = strtoll(value, &end, 10);
-    if (!*value || *end || errno || number < s->least || number > s->most)
-        return err_set(e, ERR_INVALID, "%s is \"%s\": give a whole number from %lld to %lld",
-                       s->name, value, (long long)s->least, (long long)s->most);
-    return 0;
-}
-
-static int pass_to_kafka(struct conf *c, const char *name, const char *value, struct err *e)
-{
-    struct passed *p = c->kafka;
+    struct passed *p = *list;
     while (p && strcmp(p->name, name) != 0)
         p = p->next;
     if (!p) {
         if (!(p = arena_alloc(&c->arena, sizeof *p)))
             return err_nomem(e);
-        *p = (struct passed){c->kafka, keep(c, name), NULL};
-        c->kafka = p;
+        *p = (struct passed){*list, keep(c, name), NULL};
+        *list = p;
     }
     p->value = keep(c, value);
     return p->name && p->value ? 0 : err_nomem(e);
 }
 
+/* librdkafka's names have nothing else. What is none is not shown: it may be a value in the wrong
+ * place. */
+static bool is_name(const char *name)
+{
+    for (const char *at = name; *at; at++)
+        if (!isalnum((unsigned char)*at) && !strchr("._-", *at))
+            return false;
+    return *name;
+}
+
+static int set(struct conf *c, const char *name, const char *value, struct err *e);
+
+/* NAME_file: the value of NAME is what the file holds. */
+static int set_from_file(struct conf *c, const char *name, const char *path, struct err *e)
+{
+    struct buf value = {0};
+    bool is_open = false;
+    int rc = secret_read(&value, path, &is_open, e);
+    buf_put_u8(&value, 0);
+    if (!rc && !buf_ok(&value))
+        rc = err_nomem(e);
+    if (!rc)
+        rc = set(c, name, (const char *)value.data, e);
+    else
+        err_wrap(e, "%s_file", name);
+    if (!rc && is_open)
+        rc = put(c, &c->open_files, name, path, e);
+    buf_free(&value);
+    return rc;
+}
+
 static int set(struct conf *c, const char *name, const char *value, struct err *e)
 {
+    char base[256];
     int i = find(name);
+    if (i < 0 && secret_is_file_of(base, sizeof base, name))
+        return set_from_file(c, base, value, e);
+    if (!is_name(name))
+        return err_set(e, ERR_INVALID,
+                       "what stands for a name is none (it is not shown, since it may hold a "
+                       "secret): see --help-settings");
     if (i < 0 && strncmp(name, "kafka.", 6) == 0 && name[6])
-        return pass_to_kafka(c, name + 6, value, e);
+        return put(c, &c->kafka, name + 6, value, e);
     if (i < 0)
         return err_set(e, ERR_INVALID, "there is no setting \"%s\": see --help-settings", name);
-    int rc = check(&settings[i], value, e);
+    int rc = setting_check(&settings[i], value, e);
     if (rc)
         return rc;
     c->values[i] = keep(c, value);
@@ -206,8 +173,12 @@ static int load_node(struct conf *c, const char *path, const char *prefix,
         const struct yaml_pair *p = &n->pairs[i];
         char name[256];
         struct err one = {0};
-        snprintf(name, sizeof name, "%s%s%s", prefix, *prefix ? "." : "", p->key);
-        if (p->value->type == YAML_MAP) {
+        size_t length =
+            (size_t)snprintf(name, sizeof name, "%s%s%s", prefix, *prefix ? "." : "", p->key);
+        if (length >= sizeof name) {
+            err_set(&one, ERR_INVALID, "%s:%d: no setting has so long a name", path, p->line);
+            collect(all, &one);
+        } else if (p->value->type == YAML_MAP) {
             load_node(c, path, name, p->value, all);
         } else if (p->value->type == YAML_LIST) {
             err_set(&one, ERR_INVALID, "%s:%d: %s is a list: give one value", path, p->line, name);
@@ -220,19 +191,34 @@ static int load_node(struct conf *c, const char *path, const char *prefix,
     return all->code;
 }
 
-int conf_load_file(struct conf *c, const char *path, struct err *e)
+static int load_root(struct conf *c, const char *path, const struct yaml_node *root, struct err *e)
 {
-    struct yaml_tree *y = NULL;
-    int rc = yaml_tree_load(&y, path, e);
-    if (rc)
-        return rc;
-    const struct yaml_node *root = yaml_tree_root(y);
     struct err all = {0};
+    int rc = 0;
     if (root && root->type != YAML_MAP)
         rc = err_set(e, ERR_INVALID, "%s:%d: settings are a map: write `name: value`", path,
                      root->line);
     else if (root && (rc = load_node(c, path, "", root, &all)) && e)
         *e = all;
+    return rc;
+}
+
+int conf_load_file(struct conf *c, const char *path, struct err *e)
+{
+    struct yaml_tree *y = NULL;
+    int rc = yaml_tree_load(&y, path, e);
+    if (!rc)
+        rc = load_root(c, path, yaml_tree_root(y), e);
+    yaml_tree_free(y);
+    return rc;
+}
+
+int conf_load_text(struct conf *c, const char *name, struct str text, struct err *e)
+{
+    struct yaml_tree *y = NULL;
+    int rc = yaml_tree_parse(&y, name, text, e);
+    if (!rc)
+        rc = load_root(c, name, yaml_tree_root(y), e);
     yaml_tree_free(y);
     return rc;
 }
@@ -252,10 +238,26 @@ static bool name_of_variable(char *name, size_t size, const char *variable, size
             return true;
         }
     }
+    if (n > 5 && strncmp(variable + n - 5, "_FILE", 5) == 0 &&
+        name_of_variable(name, size - 5, variable, n - 5) && secret_is_setting(name)) {
+        snprintf(name + strlen(name), 6, "_file");
+        return true;
+    }
+    if (n >= size)
+        return false;
     snprintf(name, size, "%.*s", (int)n, variable);
     for (char *p = name; *p; p++)
         *p = *p == '_' ? '.' : (char)tolower((unsigned char)*p);
     return strncmp(name, "kafka.", 6) == 0;
+}
+
+/* Which of the two would win is nobody's choice: variables have no order. */
+static bool has_value_too(char *const *environment, const char *variable, int n)
+{
+    for (; *environment; environment++)
+        if (strncmp(*environment, variable, (size_t)n - 5) == 0 && (*environment)[n - 5] == '=')
+            return true;
+    return false;
 }
 
 int conf_load_environment(struct conf *c, char *const *environment, struct err *e)
@@ -271,6 +273,9 @@ int conf_load_environment(struct conf *c, char *const *environment, struct err *
         if (!name_of_variable(name, sizeof name, *v + 9, (size_t)n - 9))
             err_set(&one, ERR_INVALID, "environment: %.*s names no setting: see --help-settings", n,
                     *v);
+        else if (strcmp(name + strlen(name) - 5, "_file") == 0 && has_value_too(environment, *v, n))
+            err_set(&one, ERR_INVALID, "environment: %.*s and %.*s: give one of them", n - 5, *v, n,
+                    *v);
         else if (set(c, name, equals + 1, &one))
             err_wrap(&one, "environment: %.*s", n, *v);
         if (one.code)
@@ -285,9 +290,18 @@ int conf_set(struct conf *c, const char *assignment, struct err *e)
 {
     const char *equals = strchr(assignment, '=');
     char name[256];
-    if (!equals || (size_t)(equals - assignment) >= sizeof name)
-        return err_set(e, ERR_INVALID, "--set %s: write --set name=value", assignment);
-    snprintf(name, sizeof name, "%.*s", (int)(equals - assignment), assignment);
+    size_t n = equals ? (size_t)(equals - assignment) : strlen(assignment);
+    if (!equals || n >= sizeof name)
+        return err_set(e, ERR_INVALID, "--set %s: write --set name=value",
+                       find(assignment) >= 0 ? assignment : "...");
+    snprintf(name, sizeof name, "%.*s", (int)n, assignment);
+    if (secret_is_in(name, equals + 1) && is_name(name))
+        return err_set(
+            e, ERR_INVALID,
+            "--set %s: everybody on this machine can read a command line, so a secret "
+            "may not stand there: write --set %s_file=PATH, or set it in the environment "
+            "or in the file of --config",
+            name, name);
     int rc = set(c, name, equals + 1, e);
     if (rc)
         err_wrap(e, "--set");
@@ -304,6 +318,13 @@ const char *conf_text(const struct conf *c, const char *name)
 int64_t conf_int(const struct conf *c, const char *name)
 {
     return strtoll(conf_text(c, name), NULL, 10);
+}
+
+double conf_double(const struct conf *c, const char *name)
+{
+    double number = 0;
+    number_parse(&number, conf_text(c, name));
+    return number;
 }
 
 int conf_each_kafka(const struct conf *c,
@@ -324,22 +345,53 @@ const char *conf_topic(const struct conf *c, const char *topic)
     return c->topics[i];
 }
 
-static bool is_secret(const char *name)
+int conf_each_open_file(const struct conf *c,
+                        int (*each)(void *arg, const char *name, const char *path), void *arg)
 {
-    return strstr(name, "password") || strstr(name, "secret") || strstr(name, ".pem") ||
-           strstr(name, "url");
+    int rc = 0;
+    for (const struct passed *p = c->open_files; p && !rc; p = p->next)
+        rc = each(arg, p->name, p->value);
+    return rc;
 }
 
 void conf_mask(struct buf *out, const char *name, const char *value)
 {
-    const char *scheme = strstr(value, "://"), *at = strrchr(value, '@');
-    const char *colon = scheme && at ? memchr(scheme + 3, ':', (size_t)(at - scheme - 3)) : NULL;
-    if (!*value || !is_secret(name) || (scheme && !colon && !strstr(value, "password")))
-        buf_put_text(out, value);
-    else if (colon && !strstr(value, "password"))
-        buf_printf(out, "%.*s:***%s", (int)(colon - value), value, at);
-    else
-        buf_put_text(out, "***");
+    secret_mask(out, name, value);
+}
+
+/* What YAML wants escaped, and JSON does not: DEL, the second set of control characters, line ends
+ * of Unicode, the byte order mark. */
+static bool is_unprintable(uint32_t c)
+{
+    return (c >= 0x7f && c <= 0x9f) || c == 0x2028 || c == 0x2029 || c == 0xfeff || c == 0xfffe ||
+           c == 0xffff;
+}
+
+/* The code point of the character of n bytes at `at`, which is sound. */
+static uint32_t code_point(const uint8_t *at, size_t n)
+{
+    uint32_t c = n == 1 ? at[0] : at[0] & (0xffu >> (n + 1));
+    for (size_t i = 1; i < n; i++)
+        c = c << 6 | (at[i] & 0x3f);
+    return c;
+}
+
+/* A text of JSON is a scalar of YAML, but for characters that YAML does not take as they are. */
+static void put_scalar(struct buf *out, struct str text)
+{
+    struct buf json = {0};
+    json_put_text(&json, text);
+    out->failed |= json.failed;
+    for (size_t i = 0, n; i < json.len; i += n) {
+        n = utf8_length((const char *)json.data + i, json.len - i);
+        n = n ? n : 1;
+        uint32_t c = code_point(json.data + i, n);
+        if (is_unprintable(c))
+            buf_printf(out, "\\u%04x", c);
+        else
+            buf_put(out, json.data + i, n);
+    }
+    buf_free(&json);
 }
 
 static void print_value(struct buf *out, const char *name, const char *value)
@@ -347,7 +399,7 @@ static void print_value(struct buf *out, const char *name, const char *value)
     struct buf masked = {0};
     conf_mask(&masked, name, value);
     buf_printf(out, "%s: ", name);
-    json_put_text(out, buf_str(&masked)); /* a YAML scalar as well */
+    put_scalar(out, buf_str(&masked));
     buf_put_u8(out, '\n');
     buf_free(&masked);
 }
@@ -355,7 +407,7 @@ static void print_value(struct buf *out, const char *name, const char *value)
 void conf_print(const struct conf *c, struct buf *out)
 {
     for (int i = 0; i < SETTINGS; i++) {
-        if (settings[i].type == INTEGER)
+        if (settings[i].type != SETTING_TEXT)
             buf_printf(out, "%s: %s\n", settings[i].name, c->values[i]);
         else
             print_value(out, settings[i].name, c->values[i]);
@@ -372,5 +424,7 @@ void conf_reference(struct buf *out)
     for (int i = 0; i < SETTINGS; i++)
         buf_printf(out, "  %-30s %s (%s)\n", settings[i].name, settings[i].help,
                    *settings[i].standard ? settings[i].standard : "empty");
-    buf_put_text(out, "  kafka.ANYTHING                 passed to librdkafka as it is\n");
+    buf_put_text(out, "  kafka.ANYTHING                 passed to librdkafka as it is\n"
+                      "  NAME_file                      a file that holds a secret setting "
+                      "(kafka.sasl.password_file, postgres.url_file)\n");
 }

@@ -5,6 +5,11 @@
  * In YAML settings nest or are written with dots (`kafka: {brokers: …}` or `kafka.brokers: …`); in
  * the environment `kafka.brokers` is FLOTILLA_KAFKA_BROKERS; on the command line `--set
  * kafka.brokers=…`. `kafka.` and a name that the table does not have goes to librdkafka as it is.
+ *
+ * Secrets (see base/secret.h) can be given as NAME_file, everywhere: the file's content without its
+ * last line end is the value. On the command line nothing else is taken, because everybody on the
+ * machine can read it there. No message shows a secret.
+ *
  * Read once at start, then only read: any thread.
  */
 #pragma once
@@ -21,11 +26,13 @@ int conf_new(struct conf **out, struct err *e);
 void conf_free(struct conf *c);
 
 /*
- * Settings of a file; of the environment (names starting with FLOTILLA_); of one "name=value".
+ * Settings of a file, or of a text (name stands for the file in messages); of the environment
+ * (names starting with FLOTILLA_); of one "name=value".
  * All problems of one source are found at once. Fails with ERR_INVALID (unknown name, value of the
  * wrong type or out of range), ERR_IO, ERR_NOMEM.
  */
 int conf_load_file(struct conf *c, const char *path, struct err *e);
+int conf_load_text(struct conf *c, const char *name, struct str text, struct err *e);
 int conf_load_environment(struct conf *c, char *const *environment, struct err *e);
 int conf_set(struct conf *c, const char *assignment, struct err *e);
 
@@ -33,11 +40,17 @@ int conf_set(struct conf *c, const char *assignment, struct err *e);
  * conf. */
 const char *conf_text(const struct conf *c, const char *name);
 int64_t conf_int(const struct conf *c, const char *name);
+double conf_double(const struct conf *c, const char *name);
 
 /* What was given for librdkafka: calls each(arg, name without "kafka.", value). Stops at the first
  * non-zero return. */
 int conf_each_kafka(const struct conf *c,
                     int (*each)(void *arg, const char *name, const char *value), void *arg);
+
+/* Settings whose file others than its owner may read: each(arg, name without "_file", path). Stops
+ * at the first non-zero return. */
+int conf_each_open_file(const struct conf *c,
+                        int (*each)(void *arg, const char *name, const char *path), void *arg);
 
 /* Topic and group names with the fleet's prefix: conf_topic(c, "events") is the prefix and the
  * value of topics.events. Belong to conf. */

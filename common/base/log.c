@@ -28,6 +28,8 @@ static struct {
     enum log_level level;
     struct repeated repeated[REPEATED_EVENTS];
     struct buf line;
+    char kept[512];
+    int64_t kept_us;
 } sink = {.lock = PTHREAD_MUTEX_INITIALIZER, .worker = "", .instance = "", .level = LOG_LEVEL_INFO};
 
 void log_init(const char *worker, const char *instance, enum log_level level)
@@ -48,6 +50,24 @@ int log_level_parse(enum log_level *out, const char *text, struct err *e)
         }
     }
     return err_set(e, ERR_INVALID, "log level is \"%s\": give debug, info, warn or error", text);
+}
+
+void log_keep(const char *text)
+{
+    pthread_mutex_lock(&sink.lock);
+    snprintf(sink.kept, sizeof sink.kept, "%s", text);
+    sink.kept_us = clock_monotonic_us();
+    pthread_mutex_unlock(&sink.lock);
+}
+
+bool log_kept(char *out, size_t size, int64_t within_ms)
+{
+    pthread_mutex_lock(&sink.lock);
+    bool there = *sink.kept && clock_monotonic_us() - sink.kept_us <= within_ms * 1000;
+    if (there)
+        snprintf(out, size, "%s", sink.kept);
+    pthread_mutex_unlock(&sink.lock);
+    return there;
 }
 
 /* The event's row; the one whose period is oldest gives way to a new event. */

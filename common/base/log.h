@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "base/str.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -39,6 +40,14 @@ void log_init(const char *worker, const char *instance, enum log_level level);
 
 /* debug, info, warn or error; ERR_INVALID for anything else. */
 int log_level_parse(enum log_level *out, const char *text, struct err *e);
+
+/*
+ * Keeps a text (copies, cut at 511 bytes) beside the log: what a library says to its log callback
+ * and to nobody else, for an error to quote. "" forgets it. log_kept() copies the newest one to
+ * out; false: there is none of the last within_ms.
+ */
+void log_keep(const char *text);
+bool log_kept(char *out, size_t size, int64_t within_ms);
 
 void log_write(enum log_level level, const char *event, const struct log_field *fields, size_t n);
 

@@ -2,17 +2,18 @@
 
 #include "base/arena.h"
 #include "base/file.h"
+#include "base/table.h"
 
 #include <stdlib.h>
 #include <yaml.h>
 
-enum { MAX_BYTES = 16 * 1024 * 1024, MAX_DEPTH = 64, MAX_NODES = 200000 };
+enum { MAX_BYTES = 16 * 1024 * 1024, MAX_DEPTH = 64, MAX_NODES = 200000, FEW_KEYS = 64 };
 
 struct yaml_tree {
     struct arena arena;
     struct yaml_node *root;
     const char *name;
-    size_t nodes; /* built so far: aliases may multiply them */
+    size_t nodes, bytes; /* nodes and texts built so far: aliases may multiply them */
 };
 
 /* One walk over libyaml's document. */
@@ -30,6 +31,11 @@ static char *text_of(struct build *b, const yaml_node_t *n)
     if (s.len && memchr(s.data, 0, s.len)) {
         err_set(b->e, ERR_INVALID, "%s:%zu: a text holds a NUL character", b->y->name,
                 n->start_mark.line + 1);
+        return NULL;
+    }
+    if ((b->y->bytes += s.len) > MAX_BYTES) {
+        err_set(b->e, ERR_TOO_LARGE, "%s: texts of more than %d bytes, by aliases", b->y->name,
+                MAX_BYTES);
         return NULL;
     }
     char *copy = (char *)(uintptr_t)arena_copy(&b->y->arena, s).data;
@@ -50,12 +56,22 @@ static int build_list(struct build *b, struct yaml_node *out, const yaml_node_t 
     return 0;
 }
 
-static int build_map(struct build *b, struct yaml_node *out, const yaml_node_t *n, int depth)
+/* A key that was not given before. seen: NULL where there are few. */
+static int check_key(struct build *b, const struct yaml_node *map, struct table *seen,
+                     const char *key, int line)
+{
+    bool is_there =
+        seen ? table_find(seen, str_of(key)) != TABLE_NONE : yaml_tree_get(map, key) != NULL;
+    if (is_there)
+        return err_set(b->e, ERR_INVALID, "%s:%d: \"%s\" is given twice: keep one", b->y->name,
+                       line, key);
+    return !seen || table_insert(seen, str_of(key)) != TABLE_NONE ? 0 : err_nomem(b->e);
+}
+
+static int build_pairs(struct build *b, struct yaml_node *out, const yaml_node_t *n, int depth,
+                       struct table *seen)
 {
     const yaml_node_pair_t *first = n->data.mapping.pairs.start, *end = n->data.mapping.pairs.top;
-    out->pairs = arena_alloc(&b->y->arena, (size_t)(end - first) * sizeof *out->pairs + 1);
-    if (!out->pairs)
-        return err_nomem(b->e);
     for (const yaml_node_pair_t *p = first; p < end; p++) {
         const yaml_node_t *key = yaml_document_get_node(b->doc, p->key);
         int line = (int)key->start_mark.line + 1;
@@ -64,15 +80,27 @@ static int build_map(struct build *b, struct yaml_node *out, const yaml_node_t *
         const char *text = text_of(b, key);
         if (!text)
             return b->e->code;
-        if (yaml_tree_get(out, text))
-            return err_set(b->e, ERR_INVALID, "%s:%d: \"%s\" is given twice: keep one", b->y->name,
-                           line, text);
+        int rc = check_key(b, out, seen, text, line);
+        if (rc)
+            return rc;
         struct yaml_node *value = build_node(b, p->value, depth + 1);
         if (!value)
             return b->e->code;
         out->pairs[out->count++] = (struct yaml_pair){text, line, value};
     }
     return 0;
+}
+
+static int build_map(struct build *b, struct yaml_node *out, const yaml_node_t *n, int depth)
+{
+    size_t count = (size_t)(n->data.mapping.pairs.top - n->data.mapping.pairs.start);
+    struct table *seen = NULL;
+    out->pairs = arena_alloc(&b->y->arena, count * sizeof *out->pairs + 1);
+    if (!out->pairs || (count > FEW_KEYS && !(seen = table_new())))
+        return err_nomem(b->e);
+    int rc = build_pairs(b, out, n, depth, seen);
+    table_free(seen);
+    return rc;
 }
 
 static struct yaml_node *build_node(struct build *b, int index, int depth)

@@ -32,7 +32,8 @@ struct yaml_pair {
 struct yaml_tree;
 
 /* Reads a file. Fails with ERR_IO (cannot be read), ERR_INVALID (no YAML; says "FILE:LINE: what"),
- * ERR_TOO_LARGE (over 16 MiB, or more than 64 levels or 200,000 nodes), ERR_NOMEM. */
+ * ERR_TOO_LARGE (over 16 MiB, or more than 64 levels, 200,000 nodes or 16 MiB of texts with what
+ * aliases stand for), ERR_NOMEM. */
 int yaml_tree_load(struct yaml_tree **out, const char *path, struct err *e);
 
 /* The same of a text; name stands for the file in messages. */

@@ -55,16 +55,25 @@ int parse_index(const char **list, size_t count, struct str text)
     return -1;
 }
 
+/* The list itself, or a longer one with what it holds, with room for one more. Lists double, so
+ * that what they leave behind in the arena is no more than they are themselves. */
+static void *grow(struct parse *p, void *list, size_t count, size_t size)
+{
+    bool is_full = (count & (count - 1)) == 0;
+    void *longer = is_full ? parse_take(p, (count ? 2 * count : 1) * size) : list;
+    if (longer && is_full && count)
+        memcpy(longer, list, count * size);
+    return longer;
+}
+
 int parse_intern(struct parse *p, const char ***list, size_t *count, const char *text)
 {
     int at = parse_index(*list, *count, str_of(text));
     if (at >= 0)
         return at;
-    const char **longer = parse_take(p, (*count + 1) * sizeof *longer);
+    const char **longer = grow(p, *list, *count, sizeof *longer);
     if (!longer)
         return -1;
-    if (*count)
-        memcpy(longer, *list, *count * sizeof *longer);
     longer[*count] = text;
     *list = longer;
     return (int)(*count)++;
@@ -120,11 +129,9 @@ static int find_scope(struct parse *p, int line, const char *text, int *out)
     struct feature_set *set = p->set;
     if ((*out = feature_set_scope(set, str_of(text))) >= 0)
         return 0;
-    struct scope *longer = parse_take(p, (set->scope_count + 1) * sizeof *longer);
+    struct scope *longer = grow(p, set->scopes, set->scope_count, sizeof *longer);
     if (!longer)
         return p->e->code;
-    if (set->scope_count)
-        memcpy(longer, set->scopes, set->scope_count * sizeof *longer);
     set->scopes = longer;
     struct scope *s = &longer[set->scope_count];
     *s = (struct scope){.text = text, .total = -1};
@@ -142,18 +149,14 @@ static int add_outputs(struct parse *p)
     struct feature *f = p->f;
     bool named_by_window = f->window_count && f->kind != FEATURE_DISTINCT;
     size_t count = named_by_window ? f->window_count : 1;
-    struct output *longer = parse_take(p, (set->output_count + count) * sizeof *longer);
-    if (!longer)
-        return p->e->code;
-    if (set->output_count)
-        memcpy(longer, set->outputs, set->output_count * sizeof *longer);
-    set->outputs = longer;
     f->first_output = set->output_count;
     for (size_t i = 0; i < count; i++) {
+        struct output *longer = grow(p, set->outputs, set->output_count, sizeof *longer);
         const char *name =
             named_by_window ? parse_join(p, f->name, "_", f->windows[i].text) : f->name;
-        if (!name)
+        if (!longer || !name)
             return p->e->code;
+        set->outputs = longer;
         for (size_t k = 0; k < set->output_count; k++)
             if (strcmp(longer[k].name, name) == 0)
                 return parse_refuse(
@@ -167,11 +170,9 @@ static int add_outputs(struct parse *p)
 
 static int add_slot(struct parse *p, struct scope *s, const struct feature *f)
 {
-    const struct feature **longer = parse_take(p, (s->slot_count + 1) * sizeof *longer);
+    const struct feature **longer = grow(p, s->slots, s->slot_count, sizeof *longer);
     if (!longer)
         return p->e->code;
-    if (s->slot_count)
-        memcpy(longer, s->slots, s->slot_count * sizeof *longer);
     longer[s->slot_count++] = f;
     s->slots = longer;
     s->events[f->event] = true;
@@ -273,10 +274,9 @@ static int add_total(struct parse *p, struct feature *f)
     int own = f->scope;
     if (set->scopes[own].total < 0) {
         const char *text = parse_join(p, "total(", set->scopes[own].text, ")");
-        struct scope *longer = text ? parse_take(p, (set->scope_count + 1) * sizeof *longer) : NULL;
+        struct scope *longer = text ? grow(p, set->scopes, set->scope_count, sizeof *longer) : NULL;
         if (!longer)
             return p->e->code;
-        memcpy(longer, set->scopes, set->scope_count * sizeof *longer);
         longer[set->scope_count] = (struct scope){.text = text, .is_total = true, .total = -1};
         longer[own].total = (int)set->scope_count++;
         set->scopes = longer;

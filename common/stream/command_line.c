@@ -4,7 +4,9 @@
 #include "stream/kafka.h"
 
 #include <getopt.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 enum { USAGE = 2 };
@@ -61,6 +63,16 @@ static void complain(const struct worker *w, struct request *r, const char *what
     r->problems++;
 }
 
+/* On standard error, as a worker that runs says it in its log. */
+static int warn_of_open_file(void *arg, const char *name, const char *path)
+{
+    const struct worker *w = arg;
+    fprintf(stderr,
+            "flotilla-%s: warning: %s_file: others than its owner may read %s: chmod 600 it\n",
+            w->name, name, path);
+    return 0;
+}
+
 /* The first pass: everything but --set, which has to come after file and environment. */
 static void read_options(struct request *r, const struct worker *w, int argc, char **argv)
 {
@@ -82,16 +94,17 @@ static void read_options(struct request *r, const struct worker *w, int argc, ch
         else if (option == 'l')
             conf_reference(&b);
         else if (option != 's') {
+            /* Without what stands behind "=", which may be a secret. */
             snprintf(text, sizeof text,
-                     option == ':' ? "%s needs a value: see --help"
-                                   : "unknown option %s: see --help",
-                     argv[optind - 1]);
+                     option == ':' ? "%.*s needs a value: see --help"
+                                   : "unknown option %.*s: see --help",
+                     (int)strcspn(argv[optind - 1], "="), argv[optind - 1]);
             complain(w, r, text);
         }
     }
     print_buf(&b);
     if (!r->done && optind < argc) {
-        snprintf(text, sizeof text, "%s is no option: see --help", argv[optind]);
+        snprintf(text, sizeof text, "argument %d is no option: see --help", optind);
         complain(w, r, text);
     }
 }
@@ -122,6 +135,10 @@ static void check(struct request *r, const struct conf *c, const struct worker *
         complain(w, r, e.msg);
     else
         rd_kafka_conf_destroy(k);
+    struct codec *codec = NULL;
+    if (codec_new(&codec, c, NULL, &e))
+        complain(w, r, e.msg);
+    codec_free(codec);
     if (w->check && w->check(c, &e))
         complain(w, r, e.msg);
 }
@@ -142,6 +159,7 @@ void command_line_read(struct conf **out, int *status, const struct worker *w, i
         check(&r, c, w);
     }
     if (c && !r.problems && r.check) {
+        conf_each_open_file(c, warn_of_open_file, (void *)(uintptr_t)w);
         conf_print(c, &b);
         print_buf(&b);
     }

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static struct conf *make(void)
@@ -180,6 +181,171 @@ static void passwords_are_masked_and_the_rest_is_shown(void **state)
     masked("kafka.brokers", "a:1", "a:1");
 }
 
+static void a_private_key_is_masked_wherever_it_stands(void **state)
+{
+    (void)state;
+    masked("kafka.ssl.certificate.pem", "-----BEGIN CERTIFICATE-----",
+           "-----BEGIN CERTIFICATE-----");
+    masked("kafka.ssl.certificate.pem",
+           "-----BEGIN CERTIFICATE-----\n-----BEGIN EC PRIVATE KEY-----\nx", "***");
+    masked("kafka.sasl.oauthbearer.config", "principal=x", "***");
+    masked("kafka.sasl.oauthbearer.client.secret", "x", "***");
+    masked("kafka.ssl.keystore.password", "x", "***");
+    masked("kafka.sasl.jaas.config", "x", "***");
+    masked("kafka.sasl.password_file", "/run/secrets/kafka", "/run/secrets/kafka");
+    masked("kafka.sasl.oauthbearer.token.endpoint.url", "https://id/token", "https://id/token");
+}
+
+static void the_user_part_of_another_url_is_masked_whole(void **state)
+{
+    (void)state;
+    masked("schema_registry.url", "https://token@host:8081", "https://***@host:8081");
+    masked("schema_registry.url", "https://me:pass@host", "https://me:***@host");
+    masked("schema_registry.url", "https://host:8081", "https://host:8081");
+    masked("schema_registry.url", "https://t1@h1:8081,https://t2@h2:8081", "https://***@h2:8081");
+    masked("schema_registry.url", "https://h1:8081,https://h2:8081",
+           "https://h1:8081,https://h2:8081");
+    masked("postgres.url", "postgresql://me@host/db?application_name=a@b",
+           "postgresql://me@host/db?application_name=a@b");
+    masked("postgres.url", "postgresql://me@sec:ret@host/db", "postgresql://***@host/db");
+    masked("postgres.url", "postgresql://host/db?p%61ssword=secret", "***");
+    masked("postgres.url", "postgresql://host/db?sslmode=verify-full&sslpassword=x", "***");
+}
+
+static void a_secret_on_the_command_line_is_refused_and_not_repeated(void **state)
+{
+    (void)state;
+    static const char *const refused[] = {
+        "kafka.sasl.password=hush7", "kafka.ssl.key.pem=hush7",
+        "postgres.url=postgresql://me:hush7@host/db", "postgres.url=host=h password=hush7",
+        "kafka.ssl.certificate.pem=-----BEGIN PRIVATE KEY----- hush7"};
+    struct conf *c = make();
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        struct err e = {0};
+        assert_int_equal(conf_set(c, refused[i], &e), ERR_INVALID);
+        assert_contains(e.msg, "everybody on this machine can read a command line");
+        assert_contains(e.msg, "_file=PATH");
+        assert_null(strstr(e.msg, "hush7"));
+    }
+    assert_int_equal(conf_set(c, "postgres.url=postgresql://me@host/db", NULL), 0);
+    assert_int_equal(conf_set(c, "kafka.sasl.username=me", NULL), 0);
+    conf_free(c);
+}
+
+static void what_is_no_setting_is_not_repeated_where_it_may_be_a_secret(void **state)
+{
+    (void)state;
+    static const char *const wrong[] = {"hush7", "kafka.sasl.password:hush7",
+                                        "postgres.url postgresql://me:hush7@host?a=b",
+                                        "postgres.password=hush7"};
+    struct conf *c = make();
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        struct err e = {0};
+        assert_int_equal(conf_set(c, wrong[i], &e), ERR_INVALID);
+        assert_null(strstr(e.msg, "hush7"));
+    }
+    struct err e = {0};
+    assert_int_equal(load(c, "'postgresql://me:hush7@host': 1\n", &e), ERR_INVALID);
+    assert_null(strstr(e.msg, "hush7"));
+    conf_free(c);
+}
+
+/* A file of these bytes that only the owner may read; its path is in path. */
+static void make_file(char *path, const void *bytes, size_t n)
+{
+    strcpy(path, "/tmp/flotilla-test-secret-XXXXXX");
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, bytes, n), (ssize_t)n);
+    close(fd);
+}
+
+static int count_open(void *arg, const char *name, const char *path)
+{
+    (void)name, (void)path;
+    ++*(int *)arg;
+    return 0;
+}
+
+static void a_secret_comes_from_a_file_in_every_source(void **state)
+{
+    (void)state;
+    char path[64], text[128], variable[128], assignment[128];
+    struct seen s = {""};
+    make_file(path, "first line\nsecond\n", 18);
+    snprintf(text, sizeof text, "kafka: {sasl.password_file: %s}\n", path);
+    snprintf(variable, sizeof variable, "FLOTILLA_KAFKA_SSL_KEY_PASSWORD_FILE=%s", path);
+    snprintf(assignment, sizeof assignment, "postgres.url_file=%s", path);
+    char *const environment[] = {variable, NULL};
+    struct conf *c = make();
+    int open_files = 0;
+    assert_int_equal(load(c, text, NULL), 0);
+    assert_int_equal(conf_load_environment(c, environment, NULL), 0);
+    assert_int_equal(conf_set(c, assignment, NULL), 0);
+    conf_each_kafka(c, see, &s);
+    assert_string_equal(s.text,
+                        "ssl.key.password=first line\nsecond;sasl.password=first line\nsecond;");
+    assert_string_equal(conf_text(c, "postgres.url"), "first line\nsecond");
+    assert_int_equal(conf_each_open_file(c, count_open, &open_files), 0);
+    assert_int_equal(open_files, 0);
+    assert_int_equal(chmod(path, 0640), 0);
+    assert_int_equal(conf_set(c, assignment, NULL), 0);
+    conf_each_open_file(c, count_open, &open_files);
+    assert_int_equal(open_files, 1);
+    unlink(path);
+    conf_free(c);
+}
+
+static void refused_file(const void *bytes, size_t n, const char *why)
+{
+    char path[64], assignment[128];
+    struct conf *c = make();
+    struct err e = {0};
+    make_file(path, bytes, n);
+    snprintf(assignment, sizeof assignment, "kafka.sasl.password_file=%s", path);
+    assert_int_not_equal(conf_set(c, assignment, &e), 0);
+    assert_contains(e.msg, "--set: kafka.sasl.password_file: ");
+    assert_contains(e.msg, path);
+    assert_contains(e.msg, why);
+    unlink(path);
+    conf_free(c);
+}
+
+static void a_file_that_holds_no_secret_is_refused_and_said_why(void **state)
+{
+    (void)state;
+    static char large[64 * 1024 + 1];
+    memset(large, 'x', sizeof large);
+    refused_file("", 0, "is empty");
+    refused_file("\n", 1, "is empty");
+    refused_file("\r\n", 2, "is empty");
+    refused_file("a\0b", 3, "zero byte");
+    refused_file(large, sizeof large, "is larger than 65536 bytes");
+    struct conf *c = make();
+    struct err e = {0};
+    assert_int_equal(conf_set(c, "kafka.sasl.password_file=/tmp", &e), ERR_IO);
+    assert_contains(e.msg, "Is a directory");
+    assert_int_equal(conf_set(c, "kafka.sasl.password_file=/no/such/file", &e), ERR_IO);
+    assert_contains(e.msg, "No such file or directory");
+    assert_int_equal(conf_set(c, "kafka.brokers_file=/tmp", &e), 0); /* librdkafka refuses it */
+    assert_int_equal(conf_set(c, "http.port_file=/tmp", &e), ERR_INVALID);
+    conf_free(c);
+}
+
+static void a_secret_and_its_file_in_one_environment_are_refused(void **state)
+{
+    (void)state;
+    struct conf *c = make();
+    struct err e = {0};
+    char *const environment[] = {"FLOTILLA_POSTGRES_URL=postgresql://a:hush7@b/c",
+                                 "FLOTILLA_POSTGRES_URL_FILE=/no/such/file", NULL};
+    assert_int_equal(conf_load_environment(c, environment, &e), ERR_INVALID);
+    assert_contains(e.msg,
+                    "FLOTILLA_POSTGRES_URL and FLOTILLA_POSTGRES_URL_FILE: give one of them");
+    assert_null(strstr(e.msg, "hush7"));
+    conf_free(c);
+}
+
 static void the_printed_configuration_can_be_loaded_again(void **state)
 {
     (void)state;
@@ -214,7 +380,10 @@ static void without_memory_it_fails_and_keeps_what_was_set(void **state)
 {
     (void)state;
     struct conf *c = NULL;
-    char value[70000];
+    char value[70000], path[64], secret[128];
+    make_file(path, "secret", 6);
+    chmod(path, 0644);
+    snprintf(secret, sizeof secret, "kafka.sasl.password_file=%s", path);
     memset(value, 'x', sizeof value);
     memcpy(value, "kafka.prefix=", 13);
     value[sizeof value - 1] = 0;
@@ -224,6 +393,8 @@ static void without_memory_it_fails_and_keeps_what_was_set(void **state)
         int rc = conf_new(&c, &e);
         if (!rc)
             rc = conf_set(c, value, &e); /* larger than a block: asks for memory each time */
+        if (!rc)
+            rc = conf_set(c, secret, &e);
         bool failed = fail_alloc_end();
         assert_int_equal(rc, failed ? ERR_NOMEM : 0);
         conf_free(c);
@@ -231,6 +402,7 @@ static void without_memory_it_fails_and_keeps_what_was_set(void **state)
         if (!failed)
             break;
     }
+    unlink(path);
 }
 
 int main(void)
@@ -246,6 +418,13 @@ int main(void)
         cmocka_unit_test(what_the_table_lacks_below_kafka_goes_to_librdkafka),
         cmocka_unit_test(the_prefix_stands_before_every_topic_whichever_comes_first),
         cmocka_unit_test(passwords_are_masked_and_the_rest_is_shown),
+        cmocka_unit_test(a_private_key_is_masked_wherever_it_stands),
+        cmocka_unit_test(the_user_part_of_another_url_is_masked_whole),
+        cmocka_unit_test(a_secret_on_the_command_line_is_refused_and_not_repeated),
+        cmocka_unit_test(what_is_no_setting_is_not_repeated_where_it_may_be_a_secret),
+        cmocka_unit_test(a_secret_comes_from_a_file_in_every_source),
+        cmocka_unit_test(a_file_that_holds_no_secret_is_refused_and_said_why),
+        cmocka_unit_test(a_secret_and_its_file_in_one_environment_are_refused),
         cmocka_unit_test(the_printed_configuration_can_be_loaded_again),
         cmocka_unit_test(the_reference_names_every_setting_with_its_default),
         cmocka_unit_test(without_memory_it_fails_and_keeps_what_was_set),

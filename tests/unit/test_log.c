@@ -118,6 +118,19 @@ static void information_is_never_left_out(void **state)
     fclose(f);
 }
 
+static void a_text_is_kept_until_another_one_or_its_time(void **state)
+{
+    (void)state;
+    char out[16] = "";
+    log_keep("first");
+    log_keep("the second of them");
+    assert_true(log_kept(out, sizeof out, 60000));
+    assert_string_equal(out, "the second of t");
+    assert_false(log_kept(out, sizeof out, -1));
+    log_keep("");
+    assert_false(log_kept(out, sizeof out, 60000));
+}
+
 static void levels_are_read_by_name(void **state)
 {
     (void)state;
@@ -136,6 +149,7 @@ int main(void)
         cmocka_unit_test(lines_below_the_level_are_not_written),
         cmocka_unit_test(a_problem_that_repeats_is_written_five_times),
         cmocka_unit_test(information_is_never_left_out),
+        cmocka_unit_test(a_text_is_kept_until_another_one_or_its_time),
         cmocka_unit_test(levels_are_read_by_name),
     };
     return RUN(tests);

@@ -75,6 +75,30 @@ static void what_is_no_yaml_is_refused_with_its_line(void **state)
     refused("\xff\xfe\xfd", ERR_INVALID, "not YAML");
 }
 
+/* Few keys are compared with each other, many are looked up. */
+static void a_key_given_twice_is_found_among_many(void **state)
+{
+    (void)state;
+    for (int count = 2; count < 60000; count = count * 3 / 2 + 1) {
+        struct buf b = {0};
+        char message[64];
+        for (int i = 0; i < count; i++)
+            buf_printf(&b, "k%d: v\n", i);
+        buf_put_u8(&b, 0);
+        assert_true(buf_ok(&b));
+        struct yaml_tree *y = parse((const char *)b.data);
+        assert_int_equal(yaml_tree_root(y)->count, count);
+        yaml_tree_free(y);
+        b.len--;
+        buf_printf(&b, "k%d: v\n", count / 2);
+        buf_put_u8(&b, 0);
+        snprintf(message, sizeof message, "t.yaml:%d: \"k%d\" is given twice", count + 1,
+                 count / 2);
+        refused((const char *)b.data, ERR_INVALID, message);
+        buf_free(&b);
+    }
+}
+
 /* Nine lists of nine aliases each: 9^8 nodes if they were all built. */
 static void aliases_that_multiply_are_refused_before_memory_is_gone(void **state)
 {
@@ -89,6 +113,22 @@ static void aliases_that_multiply_are_refused_before_memory_is_gone(void **state
     }
     buf_put_u8(&b, 0);
     refused((const char *)b.data, ERR_TOO_LARGE, "more than");
+    buf_free(&b);
+}
+
+static void a_text_that_aliases_multiply_is_refused_before_memory_is_gone(void **state)
+{
+    (void)state;
+    struct buf b = {0};
+    buf_put_text(&b, "a: &a ");
+    for (int i = 0; i < 1024 * 1024; i++)
+        buf_put_u8(&b, 'x');
+    buf_put_text(&b, "\nb: [*a");
+    for (int i = 0; i < 1000; i++)
+        buf_put_text(&b, ", *a");
+    buf_put_text(&b, "]\n");
+    buf_put_u8(&b, 0);
+    refused((const char *)b.data, ERR_TOO_LARGE, "texts of more than 16777216 bytes, by aliases");
     buf_free(&b);
 }
 
@@ -140,7 +180,9 @@ int main(void)
         cmocka_unit_test(an_empty_document_has_no_root),
         cmocka_unit_test(aliases_stand_for_what_they_name),
         cmocka_unit_test(what_is_no_yaml_is_refused_with_its_line),
+        cmocka_unit_test(a_key_given_twice_is_found_among_many),
         cmocka_unit_test(aliases_that_multiply_are_refused_before_memory_is_gone),
+        cmocka_unit_test(a_text_that_aliases_multiply_is_refused_before_memory_is_gone),
         cmocka_unit_test(nesting_is_bounded),
         cmocka_unit_test(a_file_that_is_not_there_is_named),
         cmocka_unit_test(without_memory_it_fails_and_leaks_nothing),
