@@ -4,7 +4,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-enum { BLOCK_BYTES = 64 * 1024, KEPT_BYTES = 1024 * 1024 };
+/* Blocks double up to a size, so that what holds little takes little. */
+enum { FIRST_BLOCK_BYTES = 2048, BLOCK_BYTES = 64 * 1024, KEPT_BYTES = 1024 * 1024 };
 
 struct arena_block {
     struct arena_block *next;
@@ -13,9 +14,12 @@ struct arena_block {
     alignas(max_align_t) uint8_t bytes[];
 };
 
-static struct arena_block *block_new(size_t n)
+static struct arena_block *block_new(const struct arena_block *before, size_t n)
 {
-    size_t size = n > BLOCK_BYTES ? n : BLOCK_BYTES;
+    size_t size = !before                          ? FIRST_BLOCK_BYTES
+                  : before->size < BLOCK_BYTES / 2 ? 2 * before->size
+                                                   : BLOCK_BYTES;
+    size = n > size ? n : size;
     struct arena_block *b = size > SIZE_MAX - sizeof *b ? NULL : malloc(sizeof *b + size);
     if (b)
         *b = (struct arena_block){.size = size};
@@ -31,7 +35,7 @@ void *arena_alloc(struct arena *a, size_t n)
     while (a->now && a->now->size - a->now->used < n && a->now->next)
         a->now = a->now->next;
     if (!a->now || a->now->size - a->now->used < n) {
-        struct arena_block *b = block_new(n);
+        struct arena_block *b = block_new(a->now, n);
         if (!b)
             return NULL;
         if (a->now)

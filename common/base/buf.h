@@ -127,9 +127,10 @@ struct cursor {
     bool bad;
 };
 
+/* bytes may be NULL where n is 0. */
 static inline struct cursor cursor_of(const void *bytes, size_t n)
 {
-    return (struct cursor){bytes, (const uint8_t *)bytes + n, false};
+    return (struct cursor){bytes, n ? (const uint8_t *)bytes + n : bytes, false};
 }
 
 static inline size_t cursor_left(const struct cursor *c)

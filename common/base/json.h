@@ -10,5 +10,9 @@
  * each. */
 void json_put_text(struct buf *b, struct str text);
 
+/* Bytes as a text with a character of U+0000 to U+00FF for each, as Avro's JSON encoding has them.
+ */
+void json_put_bytes(struct buf *b, struct str bytes);
+
 /* The fewest digits that read back as the number; null for NaN and infinities. */
 void json_put_number(struct buf *b, double number);

@@ -161,6 +161,15 @@ int copy_jsonb_doubles(struct buf *b, const struct double_map *map, struct err *
     return rc;
 }
 
+void copy_jsonb(struct buf *b, struct str json)
+{
+    size_t start = b->len;
+    put_32(b, 0); /* length, set below */
+    buf_put_u8(b, JSONB_VERSION);
+    buf_put_str(b, json);
+    set_length(b, start);
+}
+
 int copy_timestamptz(struct buf *b, int64_t ms, struct err *e)
 {
     if (ms < MIN_TIMESTAMP_MS + YEAR_2000_MS || ms >= END_TIMESTAMP_MS + YEAR_2000_MS)

@@ -11,7 +11,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
-#include "serde/record.h"
+#include "serde/records.h"
 
 /* Before the first row, and after the last. */
 void copy_begin(struct buf *b);
@@ -39,6 +39,9 @@ int copy_texts(struct buf *b, const struct str_list *texts, struct err *e);
 /* An object of numbers, as json_put_number writes them: NaN and infinities become null. Of equal
  * names the last counts, as in jsonb itself. */
 int copy_jsonb_doubles(struct buf *b, const struct double_map *map, struct err *e);
+
+/* JSON that is known to be valid and to have no U+0000 in it. */
+void copy_jsonb(struct buf *b, struct str json);
 
 /* timestamptz of milliseconds since 1970: from 4714 BC to before 294277, PostgreSQL's own range. */
 int copy_timestamptz(struct buf *b, int64_t ms, struct err *e);

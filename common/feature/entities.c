@@ -158,8 +158,8 @@ static int fill(struct known_value *v, const struct attribute *a, struct room *r
     case ATTRIBUTE_NULL:
         return 0;
     case ATTRIBUTE_BOOLEAN:
-        v->number = a->number;
-        put_key(r, &v->keys, str_of(a->number != 0 ? "true" : "false"));
+        v->number = a->boolean;
+        put_key(r, &v->keys, str_of(a->boolean ? "true" : "false"));
         break;
     case ATTRIBUTE_NUMBER:
         v->number = a->number;

@@ -6,7 +6,7 @@
 #pragma once
 
 #include "base/arena.h"
-#include "serde/record.h"
+#include "serde/records.h"
 
 /* The set of terms, sorted, in the arena. False: memory was short. */
 bool terms_of(struct str_list *out, struct str text, struct arena *a);

@@ -1,10 +1,70 @@
 /*
  * The records of the topics, one structure for each schema in `schemas/`. What fields mean is said
- * there.
+ * there; how a schema lays out its structure, in schema.h.
  */
 #pragma once
 
-#include "serde/record.h"
+#include "base/str.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct optional_long {
+    bool given;
+    int64_t value;
+};
+
+struct optional_double {
+    bool given;
+    double value;
+};
+
+struct str_list {
+    struct str *items;
+    size_t count;
+};
+
+/* Maps keep the order of the record; of equal names the last counts. */
+struct text_map {
+    struct text_entry {
+        struct str name;
+        struct str value;
+    } * items;
+    size_t count;
+};
+
+struct double_map {
+    struct double_entry {
+        struct str name;
+        double value;
+    } * items;
+    size_t count;
+};
+
+enum attribute_type {
+    ATTRIBUTE_NULL,
+    ATTRIBUTE_BOOLEAN,
+    ATTRIBUTE_NUMBER,
+    ATTRIBUTE_TEXT,
+    ATTRIBUTE_LIST
+};
+
+struct attribute {
+    struct str name;
+    enum attribute_type type;
+    union {
+        bool boolean;
+        double number;
+        struct str text;
+        struct str_list list;
+    };
+};
+
+struct attribute_map {
+    struct attribute *items;
+    size_t count;
+};
 
 struct event {
     struct str event_id;
@@ -68,8 +128,15 @@ struct feature_state {
     struct str state;
 };
 
+/* A kind of records: what a codec decodes and encodes. */
+struct record_type {
+    const char *name; /* of the schema's file: event */
+    size_t size;      /* of the structure */
+    int place;        /* in record_types */
+};
+
 extern const struct record_type event_type, entity_type, rank_request_type, feature_values_type,
     dead_letter_type, feature_delta_type, feature_state_type;
 
-/* All of them, NULL behind the last. */
-extern const struct record_type *const record_types[];
+enum { RECORD_TYPES = 7 };
+extern const struct record_type *const record_types[RECORD_TYPES];

@@ -8,6 +8,7 @@
 
 #include "features/features.h"
 #include "stream/dead_letter.h"
+#include "support/codec.h"
 
 struct logged {
     struct buf key, value;
@@ -133,15 +134,15 @@ static inline void member_tables(struct member *m)
     for (size_t i = 0; i < w->proposition_count; i++) {
         struct buf value = {0};
         record_encode(&value, &entity_type, &w->propositions[i]);
-        struct input in = {"propositions", 0, (int64_t)i, 0, w->propositions[i].id,
-                           buf_str(&value)};
+        struct input in = {"propositions",  0,   (int64_t)i, 0, w->propositions[i].id,
+                           buf_str(&value), NULL};
         if (features_entity(m->f, SIDE_PROPOSITION, &in, &e))
             fail_msg("%s", e.msg);
         buf_free(&value);
     }
     for (uint32_t id = table_first(w->totals); id != TABLE_NONE; id = table_next(w->totals, id)) {
         struct table_entry *t = table_get(w->totals, id);
-        struct input in = {T_TOTALS, 0, 0, 0, table_key(t), table_value(t)};
+        struct input in = {T_TOTALS, 0, 0, 0, table_key(t), table_value(t), NULL};
         assert_int_equal(features_total(m->f, &in, &e), 0);
     }
 }
@@ -156,7 +157,7 @@ static inline void member_restore(struct member *m, int64_t now_ms)
     int64_t low_water = 0;
     for (uint32_t id = table_first(state); id != TABLE_NONE; id = table_next(state, id)) {
         struct table_entry *t = table_get(state, id);
-        struct input in = {topic, 0, 0, 0, table_key(t), table_value(t)};
+        struct input in = {topic, 0, 0, 0, table_key(t), table_value(t), NULL};
         if (features_restore(m->f, m->shard, &in, now_ms, &low_water, &e))
             fail_msg("%s", e.msg);
     }
@@ -187,7 +188,8 @@ static inline void member_start(struct member *m, struct world *w, enum shard_ki
                                  .values = T_VALUES,
                                  .dead_letters = T_DEAD,
                                  .delta_partitions = 1,
-                                 .metrics = m->metrics};
+                                 .metrics = m->metrics,
+                                 .codec = test_codec()};
     assert_int_equal(features_new(&m->f, &opts, &e), 0);
     assert_int_equal(shard_new(&m->shard, &shard, &e), 0);
     member_tables(m);
@@ -273,7 +275,7 @@ static inline void member_commit(struct member *m, struct member *told, int64_t 
         struct str key = str_bytes(bytes + r->key_at, r->key_len),
                    value = str_bytes(bytes + r->value_at, r->value_len);
         world_take(m->world, r->topic, key, value);
-        struct input in = {r->topic, 0, 0, 0, key, value};
+        struct input in = {r->topic, 0, 0, 0, key, value, NULL};
         if (r->topic == T_TOTALS) {
             assert_int_equal(features_total(m->f, &in, &e), 0);
             assert_int_equal(features_total(told->f, &in, &e), 0);

@@ -126,7 +126,7 @@ static void numbers_and_booleans_are_keys_as_rfc_8785_writes_them(void **state)
         assert_true(value(&t, "p", "y")->number == cases[i].number);
     }
     put(&t, "p", 1,
-        (struct attribute){.name = str_of("y"), .type = ATTRIBUTE_BOOLEAN, .number = 1});
+        (struct attribute){.name = str_of("y"), .type = ATTRIBUTE_BOOLEAN, .boolean = true});
     keys_are(value(&t, "p", "y"), "true");
     put(&t, "p", 1, (struct attribute){.name = str_of("y"), .type = ATTRIBUTE_BOOLEAN});
     keys_are(value(&t, "p", "y"), "false");

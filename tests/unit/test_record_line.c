@@ -1,6 +1,7 @@
 #include "unit.h"
 
 #include "ctl/record_line.h"
+#include "support/codec.h"
 
 static struct conf *conf;
 
@@ -14,7 +15,8 @@ static void assert_line(const char *topic, struct str key, struct str value, con
     m.key_len = key.len;
     m.payload = (void *)(uintptr_t)value.data;
     m.len = value.len;
-    record_line_print(&b, topics_find(conf, topic), &m, false, &a);
+    struct ctl c = {.conf = conf, .codec = test_codec()};
+    record_line_print(&b, &c, topics_find(conf, topic), &m, false, &a);
     assert_buf_is(&b, line);
     arena_free(&a);
     buf_free(&b);
@@ -41,8 +43,8 @@ static void what_cannot_be_decoded_is_shown_byte_by_byte(void **state)
 {
     (void)state;
     assert_line("events", str_of("k"), str_bytes("a\"\x01\xc3", 4),
-                "{\"undecodable\":\"byte 0: neither Avro single-object encoding (C3 01 and 8 "
-                "bytes) nor JSON ({)\",\"bytes\":\"a\\\"\\u0001\\u00c3\"}\n");
+                "{\"undecodable\":\"byte 0: neither Confluent framing (00), nor Avro single-object "
+                "encoding (C3 01), nor JSON ({)\",\"bytes\":\"a\\\"\\u0001\\u00c3\"}\n");
 }
 
 int main(void)
