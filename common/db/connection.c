@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum {
     FIRST_DELAY_MS = 100,
@@ -26,6 +27,27 @@ struct db {
     struct err last; /* why the last attempt failed */
 };
 
+/* libpq ends a password at its first @ or /, takes the rest for host, port or database, and quotes
+ * those in messages. Whether that has happened: an @ behind the one that ends the user part, or one
+ * behind the address. */
+static bool has_stray_at(const char *url)
+{
+    const char *scheme = strstr(url, "://");
+    if (!scheme)
+        return false;
+    const char *at = scheme + 3 + strcspn(scheme + 3, "@/");
+    at += *at == '@';
+    return memchr(at, '@', strcspn(at, "?"));
+}
+
+static bool has_bad_port(const PQconninfoOption *options)
+{
+    for (; options->keyword; options++)
+        if (strcmp(options->keyword, "port") == 0 && options->val)
+            return options->val[strspn(options->val, "0123456789,")];
+    return false;
+}
+
 int db_check_url(const char *url, struct err *e)
 {
     char *ignored = NULL;
@@ -36,8 +58,13 @@ int db_check_url(const char *url, struct err *e)
             e, ERR_INVALID,
             "postgres.url cannot be read: write postgresql://user@host:port/database (it is not "
             "shown, since it may hold a password)");
+    bool wrong = has_stray_at(url) || has_bad_port(parsed);
     PQconninfoFree(parsed);
-    return 0;
+    return wrong ? err_set(e, ERR_INVALID,
+                           "postgres.url has no host, port and database where they belong: in its "
+                           "password, write %%40 for @, %%3A for :, %%2F for / (it is not shown, "
+                           "since it may hold a password)")
+                 : 0;
 }
 
 int db_new(struct db **out, const struct db_opts *opts, struct err *e)

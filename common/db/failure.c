@@ -53,12 +53,36 @@ static void one_line(char *out, size_t size, const char *text)
     out[n] = 0;
 }
 
+/* libpq begins with the address that it tried, which stands before the message already. */
+static const char *without_address(const char *text)
+{
+    const char *failed = strstr(text, "failed: ");
+    return failed && strncmp(text, "connection to server at ", 24) == 0 ? failed + 8 : text;
+}
+
+static const char *connection_advice(const char *text)
+{
+    static const struct {
+        const char *part, *advice;
+    } remedies[] = {
+        {"certificate verify failed", ": sslrootcert of postgres.url must be the authority that "
+                                      "signed the server's certificate"},
+        {"does not match host name", ": write the name that it is of in postgres.url"},
+        {"password authentication failed", ": check user and password of postgres.url"},
+        {"no encryption", ": postgres.url needs sslmode=verify-full&sslrootcert=FILE"},
+    };
+    for (size_t i = 0; i < sizeof remedies / sizeof *remedies; i++)
+        if (strstr(text, remedies[i].part))
+            return remedies[i].advice;
+    return "";
+}
+
 int failure_of_connection(const PGconn *conn, struct err *e)
 {
     char text[320];
     one_line(text, sizeof text, PQerrorMessage(conn));
-    return err_set(e, ERR_UNAVAILABLE, "PostgreSQL %s: %s", failure_where(conn).text,
-                   *text ? text : "no connection");
+    return err_set(e, ERR_UNAVAILABLE, "PostgreSQL %s: %s%s", failure_where(conn).text,
+                   *text ? without_address(text) : "no connection", connection_advice(text));
 }
 
 static const char *advice_for(const char *state)
@@ -67,7 +91,7 @@ static const char *advice_for(const char *state)
         return ": run `flotilla migrate`";
     if (strcmp(state, "42501") == 0)
         return ": let an administrator run GRANT flotilla_recorder TO this user (or "
-               "flotilla_reader, to read only)";
+               "flotilla_reader, to read only; flotilla_operator, to replay dead letters)";
     return "";
 }
 

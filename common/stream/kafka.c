@@ -2,6 +2,8 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/secret.h"
+#include "stream/refusal.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -58,6 +60,24 @@ static const struct property for_transactions[] = {
     {NULL, NULL},
 };
 
+/* Of the partitions that could not be added to a transaction, only those matter to which a right is
+ * missing: the others are told as well, and would crowd them out. True: nothing is left to say. */
+static bool tell_partition(const rd_kafka_t *rk, const char *facility, const char *text)
+{
+    const char *topic = strchr(text, '"'), *end = topic ? strchr(topic + 1, '"') : NULL;
+    char why[320];
+    if (strcmp(facility, "ADDPARTS") != 0 || !end)
+        return false;
+    if (strstr(text, "authorization failed")) {
+        snprintf(why, sizeof why, "not allowed to write to topic %.*s%s", (int)(end - topic - 1),
+                 topic + 1, kafka_advice(RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED));
+        LOG_ERROR("kafka_not_allowed", LOG_TEXT("client", rk ? rd_kafka_name(rk) : ""),
+                  LOG_TEXT("error", why));
+        return true;
+    }
+    return strstr(text, "not attempted");
+}
+
 /* Where librdkafka's lines go. The facility is part of the event, so that each kind is rate-limited
  * by itself. */
 static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
@@ -65,6 +85,9 @@ static void on_log(const rd_kafka_t *rk, int level, const char *facility, const 
     char event[48];
     if (strcmp(facility, "CONFWARN") == 0)
         return; /* a setting for consumers is passed to producers as well: that is meant */
+    refusal_note(facility, text);
+    if (tell_partition(rk, facility, text))
+        return;
     int n = snprintf(event, sizeof event, "kafka_%s", facility);
     for (int i = 0; i < n && i < (int)sizeof event - 1; i++)
         event[i] = (char)tolower((unsigned char)event[i]);
@@ -86,6 +109,12 @@ static void on_error(rd_kafka_t *rk, int code, const char *reason, void *arg)
         err = rd_kafka_fatal_error(rk, why, sizeof why);
         LOG_ERROR("kafka_fatal_error", LOG_TEXT("client", rd_kafka_name(rk)),
                   LOG_TEXT("code", rd_kafka_err2name(err)), LOG_TEXT("error", why));
+    } else if (err == RD_KAFKA_RESP_ERR__AUTHENTICATION || err == RD_KAFKA_RESP_ERR__SSL) {
+        char why[REFUSAL_BYTES];
+        if (!refusal_recent(why))
+            refusal_tell(why, reason);
+        LOG_WARN("kafka_refused", LOG_TEXT("client", rd_kafka_name(rk)),
+                 LOG_TEXT("code", rd_kafka_err2name(err)), LOG_TEXT("error", why));
     } else {
         LOG_WARN("kafka_error", LOG_TEXT("client", rd_kafka_name(rk)),
                  LOG_TEXT("code", rd_kafka_err2name(err)), LOG_TEXT("error", reason));
@@ -97,7 +126,10 @@ int kafka_conf_put(rd_kafka_conf_t *k, const char *name, const char *value, stru
     char why[256];
     if (rd_kafka_conf_set(k, name, value, why, sizeof why) == RD_KAFKA_CONF_OK)
         return 0;
-    return err_set(e, ERR_INVALID, "kafka.%s: %s", name, why);
+    return err_set(e, ERR_INVALID, "kafka.%s: %s", name,
+                   secret_is_in(name, value) && strstr(why, value)
+                       ? "librdkafka does not take this value (it is a secret and not shown)"
+                       : why);
 }
 
 static int put_all(rd_kafka_conf_t *k, const struct property *list, struct err *e)
@@ -137,6 +169,7 @@ int kafka_conf_new(rd_kafka_conf_t **out, const struct conf *c, enum kafka_role 
         return err_nomem(e);
     rd_kafka_conf_set_log_cb(k, on_log);
     rd_kafka_conf_set_error_cb(k, on_error);
+    rd_kafka_conf_set_ssl_cert_verify_cb(k, refusal_of_certificate);
     int rc = kafka_conf_put(k, "bootstrap.servers", conf_text(c, "kafka.brokers"), e);
     if (!rc)
         rc = put_all(k, for_all, e);
@@ -280,8 +313,48 @@ static int class_of(rd_kafka_resp_err_t code)
     }
 }
 
+/* Calls that found no broker to ask. */
+static bool is_no_broker(rd_kafka_resp_err_t code)
+{
+    return code == RD_KAFKA_RESP_ERR__TRANSPORT || code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN ||
+           code == RD_KAFKA_RESP_ERR__TIMED_OUT || code == RD_KAFKA_RESP_ERR__AUTHENTICATION ||
+           code == RD_KAFKA_RESP_ERR__SSL || code == RD_KAFKA_RESP_ERR__RESOLVE;
+}
+
+static bool is_no_right(rd_kafka_resp_err_t code)
+{
+    return code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED ||
+           code == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED ||
+           code == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED ||
+           code == RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
+}
+
+const char *kafka_advice(rd_kafka_resp_err_t code)
+{
+    return is_no_right(code) ? ": give its login the rights that `flotilla topics acls` lists" : "";
+}
+
+int kafka_message_err(struct err *e, rd_kafka_t *rk, const rd_kafka_message_t *m, const char *what)
+{
+    char group[256];
+    size_t n = sizeof group;
+    int rc = kafka_err(e, m->err, what);
+    if (m->err == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED &&
+        rd_kafka_conf_get(rd_kafka_conf(rk), "group.id", group, &n) == RD_KAFKA_CONF_OK)
+        err_wrap(e, "group %s", group);
+    else if (m->rkt)
+        err_wrap(e, "topic %s", rd_kafka_topic_name(m->rkt));
+    else if (rc != ERR_UNAVAILABLE && !is_no_right(m->err))
+        err_wrap(e, "%s", rd_kafka_message_errstr(m));
+    return rc;
+}
+
 int kafka_err(struct err *e, rd_kafka_resp_err_t code, const char *what)
 {
-    return err_set(e, class_of(code), "cannot %s: Kafka: %s (%s)", what, rd_kafka_err2str(code),
-                   rd_kafka_err2name(code));
+    char why[REFUSAL_BYTES];
+    if (is_no_broker(code) && refusal_recent(why))
+        return err_set(e, ERR_UNAVAILABLE, "cannot %s: Kafka (%s): %s", what,
+                       rd_kafka_err2name(code), why);
+    return err_set(e, class_of(code), "cannot %s: Kafka: %s (%s)%s", what, rd_kafka_err2str(code),
+                   rd_kafka_err2name(code), kafka_advice(code));
 }

@@ -51,6 +51,16 @@ int kafka_offsets(rd_kafka_t *rk, const char *topic, int partition, int timeout_
 /* murmur2 of Apache Kafka's Java client: the partition of a key among n. */
 int kafka_partition_of(struct str key, int n);
 
+/*
+ * An error that a consumer reports in place of a record, as ours: names the topic or the group that
+ * it is about. The classes of kafka_err().
+ */
+int kafka_message_err(struct err *e, rd_kafka_t *rk, const rd_kafka_message_t *m, const char *what);
+
+/* What to do about a right that is missing, to stand behind an error: ": give …"; "" for any other
+ * code. */
+const char *kafka_advice(rd_kafka_resp_err_t code);
+
 /* An error of librdkafka as ours: ERR_UNAVAILABLE where trying again may help, ERR_FENCED, else
- * ERR_FATAL. */
+ * ERR_FATAL. Quotes why no broker could be used, and says what to do where a right is missing. */
 int kafka_err(struct err *e, rd_kafka_resp_err_t code, const char *what);

@@ -2,6 +2,8 @@
 
 #include "stream/kafka.h"
 
+#include <stddef.h>
+
 enum { TIMEOUT_MS = 10000 };
 
 /* A record's own time is the application's: windows are computed from it. */
@@ -29,6 +31,7 @@ static const struct topic events = {
     .type = &event_type,
     .record = "event",
     .key = "user_id",
+    .key_offset = offsetof(struct event, user_id),
     .configs = {OWN_TIME, {"cleanup.policy", "delete"}, {"retention.ms", "-1"}},
 };
 
@@ -38,6 +41,7 @@ static const struct topic users = {
     .type = &entity_type,
     .record = "user",
     .key = "id",
+    .key_offset = offsetof(struct entity, id),
     .configs = {OWN_TIME, {"cleanup.policy", "compact"}},
 };
 
@@ -47,6 +51,7 @@ static const struct topic propositions = {
     .type = &entity_type,
     .record = "proposition",
     .key = "id",
+    .key_offset = offsetof(struct entity, id),
     .configs = {OWN_TIME, {"cleanup.policy", "compact"}},
 };
 

@@ -25,6 +25,7 @@ struct topic {
     const struct record_type *type;
     const char *record; /* what applications call one: event; NULL: they do not write it */
     const char *key;    /* the text field that is the key; NULL: it is none of the record's */
+    size_t key_offset;  /* of that field in the structure */
     const char *like;   /* has as many partitions as this topic; NULL: as it likes */
     int partitions;     /* 0: as the setting kafka.partitions says */
     struct topic_config configs[TOPIC_CONFIGS];

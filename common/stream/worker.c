@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "net/http_server.h"
+#include "stream/cluster.h"
 #include "stream/command_line.h"
 #include "stream/life.h"
 #include "stream/watchdog.h"
@@ -11,7 +12,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-enum { DRAIN_LIMIT_MS = 30000 };
+enum { DRAIN_LIMIT_MS = 30000, DECLARE_WAIT_MS = 100 };
 
 /* The signal that asked to stop; 0 while none has. */
 static volatile sig_atomic_t stop;
@@ -36,6 +37,20 @@ static void on_signal(int signal_number)
 void worker_alive(struct worker_env *env)
 {
     life_turn(env->life);
+}
+
+int worker_declare(struct worker_env *env, const char *topic, const struct record_type *type,
+                   struct err *e)
+{
+    int rc;
+    while ((rc = codec_declare(env->codec, conf_topic(env->conf, topic), type, e)) ==
+               ERR_UNAVAILABLE &&
+           !stop) {
+        codec_turn(env->codec, DECLARE_WAIT_MS);
+        worker_alive(env);
+        worker_say(env, codec_waiting(env->codec));
+    }
+    return rc ? err_wrap(e, "topic %s", conf_topic(env->conf, topic)) : 0;
 }
 
 bool worker_stopping(void)
@@ -88,6 +103,7 @@ static int loop(struct run *r, struct err *e)
     int rc = 0;
     while (!stop && !rc) {
         life_turn(r->life);
+        codec_turn(r->env.codec, 0);
         rc = r->worker->turn(r->self, clock_now_ms(), e);
     }
     return rc;
@@ -114,10 +130,14 @@ static int run(struct run *r, struct err *e)
     int rc = metrics_new(&r->env.metrics, e);
     if (!rc)
         rc = life_new(&r->life, r->worker, &r->env, e);
+    if (!rc)
+        rc = codec_new(&r->env.codec, r->conf, r->env.metrics, e);
     if (rc)
         return rc;
     r->env.life = r->life;
     rc = open_window(r, e);
+    if (!rc)
+        rc = cluster_wait(&r->env, e);
     if (!rc)
         rc = r->worker->start(&r->self, &r->env, e);
     /* A wait that a signal ends is no failure. */
@@ -136,6 +156,14 @@ static int run(struct run *r, struct err *e)
     return rc;
 }
 
+static int warn_of_open_file(void *arg, const char *name, const char *path)
+{
+    (void)arg;
+    LOG_WARN("secret_is_readable", LOG_TEXT("setting", name), LOG_TEXT("file", path),
+             LOG_TEXT("meaning", "others than its owner may read this file: chmod 600"));
+    return 0;
+}
+
 int worker_main(const struct worker *w, int argc, char **argv)
 {
     struct run r = {.worker = w};
@@ -150,10 +178,12 @@ int worker_main(const struct worker *w, int argc, char **argv)
     name_instance(&r, clock_now_ms());
     log_level_parse(&level, conf_text(r.conf, "log.level"), &e); /* checked before */
     log_init(w->name, r.instance, level);
+    conf_each_open_file(r.conf, warn_of_open_file, NULL);
     catch_signals();
     status = run(&r, &e) ? 1 : 0;
     http_server_stop(r.http);
     life_free(r.life);
+    codec_free(r.env.codec);
     metrics_free(r.env.metrics);
     watchdog_free(r.watchdog);
     log_init(w->name, "", level); /* The instance's name is about to go. */

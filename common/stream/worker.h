@@ -14,6 +14,7 @@
 #include "base/conf.h"
 #include "base/err.h"
 #include "net/metrics.h"
+#include "serde/codec.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -30,6 +31,7 @@ struct worker_env {
     char client_id[256];  /* for Kafka: name/instance@http-port, where `flotilla status` finds the
                              window */
     void *life;           /* worker_become() */
+    struct codec *codec;  /* of the processing thread; turned once a turn */
 };
 
 struct worker {
@@ -61,6 +63,13 @@ void worker_say(struct worker_env *env, const char *reason);
 
 /* A turn that waits for a server says so once in a while: /healthz counts it as turning. */
 void worker_alive(struct worker_env *env);
+
+/*
+ * codec_declare() for a topic of the configuration, waiting for the schema registry, and saying so,
+ * until it answers. Fails with ERR_UNAVAILABLE (asked to stop), ERR_INVALID, ERR_NOMEM.
+ */
+int worker_declare(struct worker_env *env, const char *topic, const struct record_type *type,
+                   struct err *e);
 
 /* Whether SIGTERM or SIGINT came: long waits in start and turn end then. */
 bool worker_stopping(void);

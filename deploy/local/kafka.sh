@@ -60,8 +60,8 @@ kafka_write_properties() {
     cat >"$STACK_DIR/kafka/server.properties" <<PROPERTIES
 node.id=1
 process.roles=broker,controller
-listeners=BROKER://127.0.0.1:$KAFKA_PORT,CONTROLLER://127.0.0.1:$KAFKA_CONTROLLER_PORT
-advertised.listeners=BROKER://127.0.0.1:$KAFKA_PORT
+listeners=BROKER://127.0.0.1:$KAFKA_PORT,CONTROLLER://127.0.0.1:$KAFKA_CONTROLLER_PORT${KAFKA_LISTENERS:+,$KAFKA_LISTENERS}
+advertised.listeners=BROKER://127.0.0.1:$KAFKA_PORT${KAFKA_LISTENERS:+,$KAFKA_LISTENERS}
 listener.security.protocol.map=BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=BROKER

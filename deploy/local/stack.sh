@@ -25,6 +25,7 @@
 #   KAFKA_VERSION      what install.sh has installed (default 4.2.0, or that of the data in DIR)
 #   KAFKA_HEAP         the most memory for Kafka's heap (default 512m)
 #   KAFKA_PROPERTIES   more lines for Kafka's server.properties
+#   KAFKA_LISTENERS    more listeners, which those lines explain: NAME://localhost:PORT,...
 #   LOCAL_PG_FSYNC     off: faster, and safe against kills but not against the loss of power
 #   POSTGRES_BIN       where PostgreSQL's programs are (default /usr/lib/postgresql/15/bin)
 #   JAVA_HOME          a Java 17 or newer (default: the java in PATH)

@@ -75,9 +75,10 @@ class Stack:
         return run.stdout
 
 
-def run_script(verb, directory):
+def run_script(verb, directory, **settings):
+    """A verb of stack.sh; settings are those that it takes from the environment."""
     # Nobody's power fails during a test; what is killed keeps its pages in the kernel.
-    environment = {"LOCAL_PG_FSYNC": "off", "KAFKA_PROPERTIES": KAFKA_PROPERTIES, **os.environ}
+    environment = {"LOCAL_PG_FSYNC": "off", "KAFKA_PROPERTIES": KAFKA_PROPERTIES, **os.environ, **settings}
     with open(logs() / "stack.log", "ab") as log:
         run = subprocess.run(["bash", SCRIPT, verb, directory], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                              env=environment, timeout=SCRIPT_LIMIT_S)

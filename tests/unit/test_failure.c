@@ -28,6 +28,32 @@ static void a_url_that_cannot_be_read_is_refused_without_showing_it(void **state
     assert_int_equal(db_check_url("host=h dbname=d", &e), 0);
 }
 
+/* What of it libpq would take for host, port or database, and quote. */
+static void a_password_that_libpq_would_cut_is_refused_without_showing_it(void **state)
+{
+    (void)state;
+    static const char *const wrong[] = {
+        "postgresql://me:a@hush7@host/db",
+        "postgresql://me:a/hush7@host/db",
+        "postgresql://me:12/hush7@host/db",
+        "postgresql://me@host:hush7/db",
+        "host=h port=hush7",
+    };
+    static const char *const right[] = {
+        "postgresql://me:a%40hush7@host/db",         "postgresql://me:a?hush7@host/db",
+        "postgresql://h1:5432,h2:5433/db",           "postgresql:///db?host=/run/postgresql",
+        "postgresql://host/db?application_name=a@b", "host=h dbname='a@b'",
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        struct err e = {0};
+        assert_int_equal(db_check_url(wrong[i], &e), ERR_INVALID);
+        assert_contains(e.msg, "write %40 for @, %3A for :, %2F for /");
+        assert_null(strstr(e.msg, "hush7"));
+    }
+    for (size_t i = 0; i < sizeof right / sizeof *right; i++)
+        assert_int_equal(db_check_url(right[i], NULL), 0);
+}
+
 static struct db *make(const char *url)
 {
     struct db *d = NULL;
@@ -105,6 +131,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_passes_is_tried_again_and_the_rest_is_not),
         cmocka_unit_test(a_url_that_cannot_be_read_is_refused_without_showing_it),
+        cmocka_unit_test(a_password_that_libpq_would_cut_is_refused_without_showing_it),
         cmocka_unit_test(a_refused_connection_names_the_server_but_not_the_password),
         cmocka_unit_test(without_a_connection_statements_are_unavailable),
         cmocka_unit_test(a_wait_ends_when_asked_to),

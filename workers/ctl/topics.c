@@ -239,10 +239,11 @@ static int report_created(const struct topics_facts *f, rd_kafka_event_t *answer
         else if (code == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
             printf("%s is there\n", name);
         else if (!rc)
-            rc = err_set(e, ERR_FATAL, "cannot create topic %s: %s", name,
+            rc = err_set(e, ERR_FATAL, "cannot create topic %s: %s (%s)%s", name,
                          rd_kafka_topic_result_error_string(list[i])
                              ? rd_kafka_topic_result_error_string(list[i])
-                             : rd_kafka_err2str(code));
+                             : rd_kafka_err2str(code),
+                         rd_kafka_err2name(code), kafka_advice(code));
     }
     return rc;
 }
