@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "stream/headers.h"
 #include "stream/kafka.h"
 
 #include <pthread.h>
@@ -35,8 +36,8 @@ static enum outcome outcome_of(rd_kafka_error_t *error, const char *what, struct
         return OUTCOME_DONE;
     rd_kafka_resp_err_t code = rd_kafka_error_code(error);
     enum outcome o = OUTCOME_AGAIN;
-    err_set(e, ERR_ABORTED, "%s: %s: %s", what, rd_kafka_err2name(code),
-            rd_kafka_error_string(error));
+    err_set(e, ERR_ABORTED, "%s: %s: %s%s", what, rd_kafka_err2name(code),
+            rd_kafka_error_string(error), kafka_advice(code));
     switch (code) {
     case RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION:
     case RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID:
@@ -74,17 +75,24 @@ static int produce(struct committer *c, const struct outbox *o, const struct out
                    struct err *e)
 {
     const uint8_t *bytes = o->bytes.data;
+    rd_kafka_headers_t *headers = NULL;
+    int rc = headers_list(&headers, str_bytes(bytes + r->headers_at, r->headers_len), e);
+    if (rc)
+        return err_set(e, ERR_FATAL, "a record for %s: %s", r->topic,
+                       rc == ERR_NOMEM ? "out of memory" : "its headers are damaged");
     for (;;) {
         rd_kafka_vu_t fields[] = {
             {.vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = r->topic},
             {.vtype = RD_KAFKA_VTYPE_PARTITION,
              .u.i32 = r->partition == OUTBOX_ANY_PARTITION ? RD_KAFKA_PARTITION_UA : r->partition},
             {.vtype = RD_KAFKA_VTYPE_KEY,
-             .u.mem = {(void *)(uintptr_t)(bytes + r->key_at), r->key_len}},
+             .u.mem = {r->has_key ? (void *)(uintptr_t)(bytes + r->key_at) : NULL, r->key_len}},
             {.vtype = RD_KAFKA_VTYPE_VALUE,
              .u.mem = {(void *)(uintptr_t)(bytes + r->value_at), r->value_len}},
+            {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers},
         };
-        /* Not copied: the outbox outlives the transaction. */
+        /* Not copied: the outbox outlives the transaction. Headers are the producer's once it has
+         * the record. */
         rd_kafka_error_t *error =
             rd_kafka_produceva(c->producer, fields, sizeof fields / sizeof *fields);
         if (!error)
@@ -95,12 +103,15 @@ static int produce(struct committer *c, const struct outbox *o, const struct out
             rd_kafka_poll(c->producer, 10);
             continue;
         }
+        if (headers)
+            rd_kafka_headers_destroy(headers);
         if (code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
             return err_set(
                 e, ERR_FATAL,
                 "a record of %zu bytes for %s is larger than kafka.message.max.bytes allows",
                 r->key_len + r->value_len, r->topic);
-        return err_set(e, ERR_ABORTED, "produce to %s: %s", r->topic, rd_kafka_err2str(code));
+        return err_set(e, ERR_ABORTED, "produce to %s: %s%s", r->topic, rd_kafka_err2str(code),
+                       kafka_advice(code));
     }
 }
 
@@ -232,8 +243,8 @@ static int connect_producer(struct committer *c, const struct conf *conf, const 
     rd_kafka_error_t *error;
     RETRIED(error, rd_kafka_init_transactions(c->producer, INIT_TIMEOUT_MS));
     if (error) {
-        rc = err_set(e, ERR_FATAL, "start transactions as %s: %s", transactional_id,
-                     rd_kafka_error_string(error));
+        rc = err_set(e, ERR_FATAL, "start transactions as %s: %s%s", transactional_id,
+                     rd_kafka_error_string(error), kafka_advice(rd_kafka_error_code(error)));
         rd_kafka_error_destroy(error);
     }
     return rc;

@@ -1,6 +1,7 @@
 #include "stream/dead_letter.h"
 
 #include "base/utf8.h"
+#include "stream/headers.h"
 
 const char *dead_letter_reason(int err_code)
 {
@@ -30,27 +31,50 @@ static void put_valid(struct buf *out, struct str text)
     }
 }
 
-void dead_letter_encode(struct buf *out, const struct input *in, const char *worker,
-                        const char *reason, const char *detail)
+int burial_make(struct burial *b, const struct input *in, const char *worker, const char *reason,
+                const char *detail, struct err *e)
 {
-    struct buf text = {0};
-    put_valid(&text, str_of(detail));
+    *b = (struct burial){0};
+    struct headers_count headers = headers_take(&b->headers, input_headers(in), HEADERS_MAX_BYTES);
     size_t n = in->value.len;
+    put_valid(&b->detail, str_of(detail));
     if (n > DEAD_LETTER_VALUE_BYTES) {
-        buf_printf(&text, " (the first %d of %zu bytes are kept)", DEAD_LETTER_VALUE_BYTES, n);
+        buf_printf(&b->detail, " (the first %d of %zu bytes are kept)", DEAD_LETTER_VALUE_BYTES, n);
         n = DEAD_LETTER_VALUE_BYTES;
     }
-    struct dead_letter d = {
+    if (headers.kept < headers.all)
+        buf_printf(&b->detail, " (the first %zu of %zu headers are kept)", headers.kept,
+                   headers.all);
+    b->letter = (struct dead_letter){
         .topic = str_of(in->topic),
         .partition = in->partition,
         .offset = in->offset,
         .timestamp = in->timestamp_ms,
         .worker = str_of(worker),
         .reason = str_of(reason),
-        .detail = buf_str(&text),
+        .detail = buf_str(&b->detail),
         .value = str_bytes(in->value.data, n),
     };
-    record_encode(out, &dead_letter_type, &d);
-    out->failed |= text.failed;
-    buf_free(&text);
+    return buf_ok(&b->detail) && buf_ok(&b->headers) ? 0 : err_nomem(e);
+}
+
+void burial_free(struct burial *b)
+{
+    buf_free(&b->detail);
+    buf_free(&b->headers);
+}
+
+void dead_letter_put(struct outbox *out, const struct codec *c, const char *topic,
+                     const struct input *in, const char *worker, const char *reason,
+                     const char *detail)
+{
+    struct burial b;
+    if (burial_make(&b, in, worker, reason, detail, NULL)) {
+        out->bytes.failed = true;
+    } else {
+        outbox_begin_with(out, topic, OUTBOX_ANY_PARTITION, in->key, buf_str(&b.headers));
+        codec_encode(c, &out->bytes, topic, &dead_letter_type, &b.letter);
+        outbox_end(out);
+    }
+    burial_free(&b);
 }

@@ -4,9 +4,22 @@ enum { KEPT_BYTES = 64 * 1024 * 1024 };
 
 void outbox_begin(struct outbox *o, const char *topic, int partition, struct str key)
 {
-    struct outbox_record r = {
-        .topic = topic, .partition = partition, .key_at = o->bytes.len, .key_len = key.len};
+    /* A key of no bytes is a key, wherever its bytes would stand. */
+    outbox_begin_with(o, topic, partition, key.data ? key : str_of(""), (struct str){0});
+}
+
+void outbox_begin_with(struct outbox *o, const char *topic, int partition, struct str key,
+                       struct str headers)
+{
+    struct outbox_record r = {.topic = topic,
+                              .partition = partition,
+                              .has_key = key.data,
+                              .key_at = o->bytes.len,
+                              .key_len = key.len,
+                              .headers_at = o->bytes.len + key.len,
+                              .headers_len = headers.len};
     buf_put_str(&o->bytes, key);
+    buf_put_str(&o->bytes, headers);
     r.value_at = o->bytes.len;
     buf_put(&o->records, &r, sizeof r);
 }

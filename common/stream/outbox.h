@@ -15,7 +15,9 @@ enum { OUTBOX_ANY_PARTITION = -1 }; /* by the key: murmur2, as Java producers do
 struct outbox_record {
     const char *topic;
     int partition;
+    bool has_key;
     size_t key_at, key_len;
+    size_t headers_at, headers_len; /* as stream/headers.h has them */
     size_t value_at, value_len;
 };
 
@@ -28,6 +30,11 @@ struct outbox {
 
 /* Starts a record by its key; what is appended to ->bytes until outbox_end() is its value. */
 void outbox_begin(struct outbox *o, const char *topic, int partition, struct str key);
+
+/* The same for a record that may be without a key (data NULL) and has headers. */
+void outbox_begin_with(struct outbox *o, const char *topic, int partition, struct str key,
+                       struct str headers);
+
 void outbox_end(struct outbox *o);
 
 size_t outbox_count(const struct outbox *o);

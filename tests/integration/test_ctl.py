@@ -24,15 +24,15 @@ features:
 TIME = 1_700_000_000_000
 
 
-def run(*arguments, program="flotilla", stdin=""):
+def run(*arguments, program="flotilla", stdin="", **variables):
     return subprocess.run([fleets.BIN / program, *map(str, arguments)], input=stdin, capture_output=True,
-                          encoding="utf-8", env=fleets.environment(), timeout=60)
+                          encoding="utf-8", env={**fleets.environment(), **variables}, timeout=60)
 
 
 def commands():
     """Those that the help lists."""
     listed = run("--help").stdout.split("with every command")[0]
-    return re.findall(r"^  ([a-z]+(?: [a-z]+)?)  +\S", listed, re.MULTILINE)
+    return re.findall(r"^  ([a-z-]+(?: [a-z]+)?)  +\S", listed, re.MULTILINE)
 
 
 def event(number, user="u"):
@@ -322,9 +322,9 @@ class Tables(unittest.TestCase):
 
 
 class Secrets(unittest.TestCase):
-    SETTINGS = ("--set", f"kafka.brokers={NOBODY}", "--set", f"kafka.sasl.password={SECRET}",
-                "--set", f"kafka.ssl.key.password={SECRET}", "--set", "kafka.socket.timeout.ms=1000",
-                "--set", f"postgres.url=postgresql://x:{SECRET.replace(' ', '%20')}@{NOBODY}/x")
+    SETTINGS = ("--set", f"kafka.brokers={NOBODY}", "--set", "kafka.socket.timeout.ms=1000")
+    VARIABLES = {"FLOTILLA_KAFKA_SASL_PASSWORD": SECRET, "FLOTILLA_KAFKA_SSL_KEY_PASSWORD": SECRET,
+                 "FLOTILLA_POSTGRES_URL": f"postgresql://x:{SECRET.replace(' ', '%20')}@{NOBODY}/x"}
 
     def assertSilent(self, ended):
         for text in (ended.stdout, ended.stderr):
@@ -333,7 +333,7 @@ class Secrets(unittest.TestCase):
 
     def test_no_command_prints_one(self):
         def try_it(arguments):
-            return run(*arguments, *self.SETTINGS, stdin=json.dumps(event(1)) + "\n")
+            return run(*arguments, *self.SETTINGS, stdin=json.dumps(event(1)) + "\n", **self.VARIABLES)
         with ThreadPoolExecutor() as all_at_once:       # each waits a while for the server
             for ended in all_at_once.map(try_it, (
                     ("status",), ("status", "--json"), ("migrate",), ("topics", "check"), ("send", "events", "-"),
@@ -343,7 +343,7 @@ class Secrets(unittest.TestCase):
 
     def test_the_effective_configuration_has_them_masked(self):
         for program in ("flotilla-features", "flotilla-recorder"):
-            ended = run("--check", *self.SETTINGS, program=program)
+            ended = run("--check", *self.SETTINGS, program=program, **self.VARIABLES)
             self.assertSilent(ended)
         self.assertIn("***", ended.stdout)
 
@@ -354,13 +354,17 @@ class Secrets(unittest.TestCase):
                     f"password={SECRET.split(' ', maxsplit=1)[0]} nonsense"):
             for arguments, program in ((("migrate",), "flotilla"), (("--check",), "flotilla-recorder")):
                 with self.subTest(url=url, program=program):
-                    ended = run(*arguments, "--set", f"postgres.url={url}", program=program)
+                    ended = run(*arguments, program=program, FLOTILLA_POSTGRES_URL=url)
                     self.assertSilent(ended)
                     self.assertNotIn(SECRET.split(" ", maxsplit=1)[0], ended.stdout + ended.stderr)
 
     def test_workers_log_none(self):
-        fleet = Fleet(self, FEATURES, **{"kafka.ssl.key.password": SECRET,
-                                         "postgres.url": f"postgresql://x:{SECRET.replace(' ', '%20')}@{NOBODY}/x"})
+        fleet = Fleet(self, FEATURES)
+        for name, value in (("kafka.ssl.key.password", SECRET), ("postgres.url", self.VARIABLES["FLOTILLA_POSTGRES_URL"])):
+            path = fleet.folder / name
+            path.write_text(value, encoding="utf-8")
+            fleet.settings[f"{name}_file"] = path
+        del fleet.settings["postgres.url"]
         fleet.create_topics()
         workers = [fleet.start("features"), fleet.start("recorder", ready=False)]
         wait_until(lambda: any(r.get("event") == "postgres_away" for r in workers[1].records()),

@@ -131,10 +131,11 @@ class Worker:
 
 class Fleet:
     """Topics, database and workers of one test, which is a unittest.TestCase: at its end the workers are killed and
-    the database is dropped. settings: more than SETTINGS; features: text of the features file."""
+    the database is dropped. settings: more than SETTINGS; features: text of the features file; stack: another one than
+    that of the run."""
 
-    def __init__(self, test, features=None, partitions=4, **settings):
-        self.stack = stacks.stack()
+    def __init__(self, test, features=None, partitions=4, stack=None, **settings):
+        self.stack = stack or stacks.stack()
         name = "t" + secrets.token_hex(4)
         self.prefix = f"{name}."
         self.database = name

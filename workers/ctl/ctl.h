@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/conf.h"
 #include "base/err.h"
+#include "serde/codec.h"
 
 #include <stdbool.h>
 
@@ -27,11 +28,19 @@ struct command_option {
 
 enum { COMMAND_OPTIONS = 16 };
 
+struct given_option {
+    int option; /* its place among the command's options */
+    const char *value;
+};
+
 struct ctl {
     const struct conf *conf;
+    struct codec *codec;
     const struct command *command;
     const char *values[COMMAND_OPTIONS]; /* of the command's options; a flag's is "" where it is
                                             given, else NULL */
+    struct given_option *given; /* all of them, in their order: some may be given several times */
+    int given_count;
     const char **args;
     int arg_count;
 };
@@ -50,6 +59,10 @@ struct command {
 /* An option's value; NULL if it was not given. The command must have it. */
 const char *ctl_option(const struct ctl *c, const char *name);
 
+/* The values of an option that may be given several times, one a call; at starts with 0. NULL
+ * behind the last. */
+const char *ctl_next(const struct ctl *c, const char *name, int *at);
+
 /* A whole number from an option; standard if it was not given. Fails with ERR_INVALID. */
 int ctl_number(int64_t *out, const struct ctl *c, const char *name, int64_t standard, int64_t least,
                int64_t most, struct err *e);
@@ -61,10 +74,21 @@ int ctl_print(struct buf *b, struct err *e);
 /* The place of an option in a command; -1: it has none of that name. */
 int command_option(const struct command *c, const char *name);
 
+/*
+ * codec_decode() and codec_declare(), waiting for a schema registry: at most 10 s, and not once
+ * asked to stop. They fail as those do.
+ */
+int ctl_decode(const struct ctl *c, void *out, const struct record_type *type, struct str bytes,
+               struct arena *a, struct err *e);
+int ctl_declare(const struct ctl *c, const char *topic, const struct record_type *type,
+                struct err *e);
+
 /* SIGINT and SIGTERM ask to stop from now on: long commands end at the next good place. */
 void ctl_catch_signals(void);
 bool ctl_stopping(void);
 
-extern const struct command topics_create_command, topics_check_command, migrate_command,
-    features_check_command, features_list_command, features_get_command, features_vector_command,
-    send_command, tail_command, simulate_command, status_command;
+extern const struct command topics_create_command, topics_check_command, topics_acls_command,
+    migrate_command, features_check_command, features_list_command, features_get_command,
+    features_vector_command, send_command, tail_command, simulate_command, status_command,
+    schemas_list_command, schemas_check_command, dead_letters_list_command,
+    dead_letters_show_command, dead_letters_replay_command;

@@ -2,15 +2,29 @@
 
 #include "base/log.h"
 
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 static const struct command *const commands[] = {
-    &topics_create_command,   &topics_check_command,  &migrate_command,
-    &features_check_command,  &features_list_command, &features_get_command,
-    &features_vector_command, &send_command,          &tail_command,
-    &simulate_command,        &status_command,
+    &topics_create_command,
+    &topics_check_command,
+    &topics_acls_command,
+    &migrate_command,
+    &features_check_command,
+    &features_list_command,
+    &features_get_command,
+    &features_vector_command,
+    &schemas_list_command,
+    &schemas_check_command,
+    &send_command,
+    &tail_command,
+    &simulate_command,
+    &status_command,
+    &dead_letters_list_command,
+    &dead_letters_show_command,
+    &dead_letters_replay_command,
 };
 
 enum { COMMANDS = sizeof commands / sizeof *commands };
@@ -20,7 +34,7 @@ static void print_commands(FILE *to)
     fprintf(to,
             "flotilla: the operator's hand\n\nusage: flotilla COMMAND [ARGUMENTS] [OPTIONS]\n\n");
     for (int i = 0; i < COMMANDS; i++)
-        fprintf(to, "  %-16s %s\n", commands[i]->name, commands[i]->purpose);
+        fprintf(to, "  %-20s %s\n", commands[i]->name, commands[i]->purpose);
     fprintf(to, "\nwith every command:\n"
                 "  --config FILE      read settings from this YAML file\n"
                 "  --set NAME=VALUE   one setting; stronger than the environment "
@@ -53,6 +67,7 @@ static void print_command(const struct command *c)
 struct line {
     struct ctl ctl;
     struct conf *conf;
+    struct codec *codec;
     const char *config;
     const char **sets;
     int set_count;
@@ -96,12 +111,14 @@ static int read_option(struct line *l, int argc, char **argv, int *i, struct err
     if (!takes_value && equals)
         return err_set(e, ERR_INVALID, "--%s takes no value", name);
     const char *value = !takes_value ? "" : equals ? equals + 1 : argv[++*i];
-    if (own >= 0)
+    if (own >= 0) {
         l->ctl.values[own] = value;
-    else if (strcmp(name, "config") == 0)
+        l->ctl.given[l->ctl.given_count++] = (struct given_option){own, value};
+    } else if (strcmp(name, "config") == 0) {
         l->config = value;
-    else
+    } else {
         l->sets[l->set_count++] = value;
+    }
     return 0;
 }
 
@@ -124,6 +141,15 @@ static int read_line(struct line *l, int argc, char **argv, int words, struct er
     return rc;
 }
 
+static int warn_of_open_file(void *arg, const char *name, const char *path)
+{
+    const struct command *c = arg;
+    fprintf(stderr,
+            "flotilla %s: warning: %s_file: others than its owner may read %s: chmod 600 it\n",
+            c->name, name, path);
+    return 0;
+}
+
 static int load_conf(struct line *l, struct err *e)
 {
     enum log_level level;
@@ -137,6 +163,8 @@ static int load_conf(struct line *l, struct err *e)
     if (!rc && !(rc = log_level_parse(&level, conf_text(l->conf, "log.level"), e)))
         log_init("ctl", "",
                  level == LOG_LEVEL_INFO ? LOG_LEVEL_OFF : level); /* a person reads along */
+    if (!rc)
+        conf_each_open_file(l->conf, warn_of_open_file, (void *)(uintptr_t)l->ctl.command);
     return rc;
 }
 
@@ -151,6 +179,9 @@ static enum ctl_status run(struct line *l, int argc, char **argv, int words, str
     if (load_conf(l, e))
         return CTL_USAGE;
     l->ctl.conf = l->conf;
+    if (codec_new(&l->codec, l->conf, NULL, e))
+        return CTL_USAGE;
+    l->ctl.codec = l->codec;
     return l->ctl.command->run(&l->ctl, e);
 }
 
@@ -188,15 +219,18 @@ int main(int argc, char **argv)
         return without_command(argc, argv);
     l.sets = calloc((size_t)argc, sizeof *l.sets);
     l.ctl.args = calloc((size_t)argc, sizeof *l.ctl.args);
+    l.ctl.given = calloc((size_t)argc, sizeof *l.ctl.given);
     enum ctl_status status = CTL_FAILED;
-    if (l.sets && l.ctl.args)
+    if (l.sets && l.ctl.args && l.ctl.given)
         status = run(&l, argc, argv, words, &e);
     else
         err_nomem(&e);
     if (e.code && *e.msg)
         fprintf(stderr, "flotilla %s: %s\n", l.ctl.command->name, e.msg);
+    codec_free(l.codec);
     conf_free(l.conf);
     free(l.sets);
     free(l.ctl.args);
+    free(l.ctl.given);
     return (int)status;
 }

@@ -3,22 +3,6 @@
 #include "base/json.h"
 #include "base/utf8.h"
 
-/* A character for each byte, as Avro's JSON encoding has it. */
-static void put_bytes(struct buf *out, struct str bytes)
-{
-    buf_put_u8(out, '"');
-    for (size_t i = 0; i < bytes.len; i++) {
-        uint8_t c = (uint8_t)bytes.data[i];
-        if (c == '"' || c == '\\')
-            buf_put_u8(out, '\\');
-        if (c < 0x20 || c >= 0x7f)
-            buf_printf(out, "\\u%04x", c);
-        else
-            buf_put_u8(out, c);
-    }
-    buf_put_u8(out, '"');
-}
-
 static void put_key(struct buf *out, struct str key)
 {
     if (!key.data) {
@@ -27,29 +11,30 @@ static void put_key(struct buf *out, struct str key)
         json_put_text(out, key);
     } else {
         buf_put_text(out, "{\"bytes\":");
-        put_bytes(out, key);
+        json_put_bytes(out, key);
         buf_put_u8(out, '}');
     }
 }
 
-static void put_value(struct buf *out, const struct topic *t, struct str value, struct arena *a)
+static void put_value(struct buf *out, const struct ctl *c, const struct topic *t, struct str value,
+                      struct arena *a)
 {
     struct err why = {0};
     void *record = arena_alloc(a, t->type->size);
-    int rc = record ? record_decode(record, t->type, value, a, &why) : err_nomem(&why);
+    int rc = record ? ctl_decode(c, record, t->type, value, a, &why) : err_nomem(&why);
     if (!rc) {
-        record_print_json(out, t->type, record);
+        value_print_json(out, codec_schema(c->codec, t->type), record);
         return;
     }
     buf_put_text(out, "{\"undecodable\":");
     json_put_text(out, str_of(why.msg));
     buf_put_text(out, ",\"bytes\":");
-    put_bytes(out, value);
+    json_put_bytes(out, value);
     buf_put_u8(out, '}');
 }
 
-void record_line_print(struct buf *out, const struct topic *t, const rd_kafka_message_t *m,
-                       bool with_place, struct arena *a)
+void record_line_print(struct buf *out, const struct ctl *c, const struct topic *t,
+                       const rd_kafka_message_t *m, bool with_place, struct arena *a)
 {
     bool around = with_place || !m->payload;
     if (with_place)
@@ -63,7 +48,7 @@ void record_line_print(struct buf *out, const struct topic *t, const rd_kafka_me
         buf_put_text(out, ",\"value\":");
     }
     if (m->payload)
-        put_value(out, t, str_bytes(m->payload, m->len), a);
+        put_value(out, c, t, str_bytes(m->payload, m->len), a);
     else
         buf_put_text(out, "null");
     buf_put_text(out, around ? "}\n" : "\n");

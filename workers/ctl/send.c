@@ -20,8 +20,7 @@ struct run {
     struct arena arena;
     struct buf value; /* encoded */
     struct progress progress;
-    size_t key_offset; /* of the key in the decoded record */
-    int64_t rate;      /* a second; 0: as fast as possible */
+    int64_t rate; /* a second; 0: as fast as possible */
     int64_t started_us;
     int64_t put;
     int64_t bad;
@@ -61,16 +60,18 @@ static int read_record(struct run *r, struct str line, struct sender_record *out
         line = w.record;
         out->timestamp_ms = w.timestamp_ms;
     }
-    int rc = record_decode_json(&r->record, r->topic->type, line, &r->arena, e);
+    const struct schema_node *schema = codec_schema(r->ctl->codec, r->topic->type);
+    int rc = value_read_json(&r->record, schema, line, &r->arena, e);
     if (rc)
         return rc;
-    out->key = *(const struct str *)((const char *)&r->record + r->key_offset);
+    out->key = *(const struct str *)((const char *)&r->record + r->topic->key_offset);
     if (ctl_option(r->ctl, "json")) {
         out->value = line;
         return 0;
     }
     buf_reset(&r->value);
-    record_encode(&r->value, r->topic->type, &r->record);
+    codec_encode(r->ctl->codec, &r->value, conf_topic(r->ctl->conf, r->topic->name), r->topic->type,
+                 &r->record);
     out->value = buf_str(&r->value);
     return buf_ok(&r->value) ? 0 : err_nomem(e);
 }
@@ -182,9 +183,6 @@ static int find_topic(struct run *r, struct err *e)
     if (ctl_option(r->ctl, "tombstones") && r->topic->type != &entity_type)
         return err_set(e, ERR_INVALID, "%s has no tombstones: only users and propositions have",
                        name);
-    for (size_t i = 0; i < r->topic->type->field_count; i++)
-        if (strcmp(r->topic->type->fields[i].name, r->topic->key) == 0)
-            r->key_offset = r->topic->type->fields[i].offset;
     return 0;
 }
 
@@ -195,7 +193,7 @@ static enum ctl_status send_file(const struct ctl *c, struct err *e)
     if (!rc)
         rc = ctl_number(&r.rate, c, "rate", 0, 1, MOST_RATE, e);
     if (!rc)
-        rc = sender_new(&r.sender, c->conf, e);
+        rc = sender_new(&r.sender, c, e);
     if (rc) {
         sender_free(r.sender);
         return rc == ERR_INVALID ? CTL_USAGE : CTL_FAILED;

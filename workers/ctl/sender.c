@@ -12,7 +12,7 @@ enum { TIMEOUT_MS = 10000, SLICE_MS = 100, LAST_FLUSH_MS = 10000, MAX_OPEN = 16 
 
 struct sender {
     rd_kafka_t *rk;
-    const struct conf *conf;
+    const struct ctl *ctl;
     struct {
         const struct topic *topic;
         rd_kafka_topic_t *rkt;
@@ -34,28 +34,30 @@ static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *m, void *arg)
     if (s->failure.code)
         return;
     s->failed = (int64_t)(intptr_t)m->_private;
-    if (m->err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
+    if (m->err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE) {
         err_set(&s->failure, ERR_TOO_LARGE,
                 "not delivered: the record is larger than max.message.bytes of topic %s",
                 rd_kafka_topic_name(m->rkt));
-    else if (m->err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
-             m->err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
+    } else if (m->err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
+               m->err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) {
         err_set(&s->failure, ERR_NOT_FOUND,
                 "not delivered: topic %s is gone: run `flotilla topics create`",
                 rd_kafka_topic_name(m->rkt));
-    else
+    } else {
         kafka_err(&s->failure, m->err, "deliver it");
+        err_wrap(&s->failure, "topic %s", rd_kafka_topic_name(m->rkt));
+    }
 }
 
-int sender_new(struct sender **out, const struct conf *conf, struct err *e)
+int sender_new(struct sender **out, const struct ctl *c, struct err *e)
 {
     struct sender *s = calloc(1, sizeof *s);
     rd_kafka_conf_t *k = NULL;
     if (!s)
         return err_nomem(e);
-    s->conf = conf;
+    s->ctl = c;
     s->failed = -1;
-    int rc = kafka_conf_new(&k, conf, KAFKA_PRODUCER, e);
+    int rc = kafka_conf_new(&k, c->conf, KAFKA_PRODUCER, e);
     if (!rc) {
         rd_kafka_conf_set_opaque(k, s);
         rd_kafka_conf_set_dr_msg_cb(k, on_delivery);
@@ -88,12 +90,14 @@ void sender_free(struct sender *s)
 
 int sender_open(struct sender *s, const struct topic *t, struct err *e)
 {
-    const char *name = conf_topic(s->conf, t->name);
+    const char *name = conf_topic(s->ctl->conf, t->name);
     int partitions;
     int rc = kafka_partition_count(s->rk, name, TIMEOUT_MS, &partitions, e);
     if (rc == ERR_UNAVAILABLE)
-        err_wrap(e, "kafka.brokers=%s", conf_text(s->conf, "kafka.brokers"));
+        err_wrap(e, "kafka.brokers=%s", conf_text(s->ctl->conf, "kafka.brokers"));
     if (rc)
+        return rc;
+    if ((rc = ctl_declare(s->ctl, name, t->type, e)))
         return rc;
     rd_kafka_topic_t *rkt = s->open_count < MAX_OPEN ? rd_kafka_topic_new(s->rk, name, NULL) : NULL;
     if (!rkt)

@@ -6,9 +6,8 @@
  */
 #pragma once
 
-#include "base/conf.h"
-#include "base/err.h"
 #include "base/str.h"
+#include "ctl.h"
 #include "stream/topics.h"
 
 #include <stdint.h>
@@ -16,11 +15,11 @@
 struct sender;
 
 /* Does not connect yet. Fails with ERR_INVALID, ERR_FATAL, ERR_NOMEM. */
-int sender_new(struct sender **out, const struct conf *conf, struct err *e);
+int sender_new(struct sender **out, const struct ctl *c, struct err *e);
 void sender_free(struct sender *s); /* what was not flushed is lost; NULL is fine */
 
-/* Once, before the first record for a topic. Fails with ERR_NOT_FOUND (no such topic: says how to
- * make it), ERR_UNAVAILABLE. */
+/* Once, before the first record for a topic; declares it to the codec. Fails with ERR_NOT_FOUND (no
+ * such topic: says how to make it), ERR_UNAVAILABLE. */
 int sender_open(struct sender *s, const struct topic *t, struct err *e);
 
 struct sender_record {

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "base/arena.h"
 #include "ctl/page.h"
 #include "ctl/pending.h"
 #include "serde/records.h"

@@ -125,7 +125,7 @@ static int open_streams(struct run *r, struct err *e)
     if (folder && mkdir(folder, 0777) && errno != EEXIST)
         return err_set(e, ERR_IO, "cannot make the folder %s: %s", folder, strerror(errno));
     if (!folder)
-        rc = sender_new(&r->sender, r->ctl->conf, e);
+        rc = sender_new(&r->sender, r->ctl, e);
     for (int i = 0; i < STREAMS && !rc; i++) {
         r->streams[i].topic = topics_find(r->ctl->conf, names[i]);
         rc = folder ? open_file(&r->streams[i], folder, e)
@@ -162,7 +162,7 @@ static int put(struct run *r, const struct simulate_item *item, struct err *e)
     buf_reset(&r->line);
     s->count++;
     if (s->file) {
-        record_print_json(&r->line, s->topic->type, &item->entity);
+        value_print_json(&r->line, codec_schema(r->ctl->codec, s->topic->type), &item->entity);
         buf_put_u8(&r->line, '\n');
         if (!buf_ok(&r->line))
             return err_nomem(e);
@@ -171,7 +171,8 @@ static int put(struct run *r, const struct simulate_item *item, struct err *e)
         return 0;
     }
     bool is_event = item->kind == SIMULATE_EVENT;
-    record_encode(&r->line, s->topic->type, &item->entity);
+    codec_encode(r->ctl->codec, &r->line, conf_topic(r->ctl->conf, s->topic->name), s->topic->type,
+                 &item->entity);
     struct sender_record record = {
         .topic = s->topic,
         .key = is_event ? item->event.user_id : item->entity.id,

@@ -76,11 +76,14 @@ static int choose_partitions(struct run *r, struct err *e)
 static int start(struct run *r, struct err *e)
 {
     rd_kafka_conf_t *k = NULL;
+    char group[256];
     int rc = kafka_conf_new(&k, r->ctl->conf, KAFKA_CONSUMER, e);
     if (rc)
         return rc;
-    /* librdkafka wants a group even where none is joined; offsets are never committed to it. */
-    rc = kafka_conf_put(k, "group.id", "flotilla-tail", e);
+    /* librdkafka wants a group, and looks for its coordinator, even where none is joined; this one
+     * is of those that `status` needs a right to. Offsets are never committed to it. */
+    snprintf(group, sizeof group, "%srecorder", conf_text(r->ctl->conf, "kafka.prefix"));
+    rc = kafka_conf_put(k, "group.id", group, e);
     if (!rc)
         rc = kafka_conf_put(k, "enable.partition.eof", "true", e);
     if (!rc)
@@ -118,13 +121,12 @@ static int on_message(struct run *r, const rd_kafka_message_t *m, struct err *e)
         return 0;
     }
     if (m->err) {
-        int rc = kafka_err(&why, m->err, "read");
-        return rc == ERR_UNAVAILABLE
-                   ? 0 /* librdkafka goes on by itself, and logs it */
-                   : err_set(e, rc, "%s: %s", why.msg, rd_kafka_message_errstr(m));
+        int rc = kafka_message_err(&why, r->rk, m, "read");
+        return rc == ERR_UNAVAILABLE ? 0 /* librdkafka goes on by itself, and logs it */
+                                     : err_set(e, rc, "%s", why.msg);
     }
     arena_reset(&r->arena);
-    record_line_print(&r->out, r->topic, m, ctl_option(r->ctl, "with-offsets"), &r->arena);
+    record_line_print(&r->out, r->ctl, r->topic, m, ctl_option(r->ctl, "with-offsets"), &r->arena);
     r->printed++;
     return r->out.len > FULL_BYTES ? ctl_print(&r->out, e) : 0;
 }

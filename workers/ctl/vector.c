@@ -68,7 +68,11 @@ static int add_item(struct run *r, enum line_kind kind, struct str json, int64_t
     void *record = kind == LINE_EVENT     ? (void *)&i->event
                    : kind == LINE_REQUEST ? (void *)&i->request
                                           : &i->entity;
-    int rc = record_decode_json(record, line_kinds[kind].type, json, &r->arena, e);
+    /* What is read borrows from the text. */
+    json = arena_copy(&r->arena, json);
+    int rc = json.data ? value_read_json(record, codec_schema(r->ctl->codec, line_kinds[kind].type),
+                                         json, &r->arena, e)
+                       : err_nomem(e);
     if (rc)
         return err_wrap(e, "%s:%lld", l->name, (long long)l->number);
     r->count++;
@@ -256,7 +260,7 @@ static int print_vectors(struct run *r, const struct rank_request *q, struct err
 static int print_key(void *arg, const struct feature_values *values, struct err *e)
 {
     struct run *r = arg;
-    record_print_json(&r->out, &feature_values_type, values);
+    value_print_json(&r->out, codec_schema(r->ctl->codec, &feature_values_type), values);
     buf_put_u8(&r->out, '\n');
     return r->out.len > 65536 ? ctl_print(&r->out, e) : 0;
 }
