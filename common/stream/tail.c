@@ -4,7 +4,9 @@
 #include "base/log.h"
 #include "stream/kafka.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { METADATA_TIMEOUT_MS = 30000, POLL_MS = 10, POLL_RECORDS = 2000 };
 
@@ -22,9 +24,21 @@ struct tail {
     tail_record *each;
     void *arg;
     struct tail_partition *partitions;
-    size_t count, left; /* left: not at their end yet */
+    size_t count, left;       /* left: not at their end yet */
+    rd_kafka_message_t *held; /* that the callback could not take yet; NULL: none */
     int64_t done;
 };
+
+/* librdkafka demands a group and looks for its coordinator, though none is joined: it is the
+ * worker's own, which its login has a right to. A client id begins with the worker's name. */
+static int put_group(rd_kafka_conf_t *k, const struct conf *conf, const char *client_id,
+                     struct err *e)
+{
+    char group[300];
+    snprintf(group, sizeof group, "%s%.*s", conf_text(conf, "kafka.prefix"),
+             (int)strcspn(client_id, "/"), client_id);
+    return kafka_conf_put(k, "group.id", group, e);
+}
 
 static int connect_one(rd_kafka_t **out, const struct conf *conf, const char *client_id,
                        const char *isolation, struct err *e)
@@ -36,8 +50,7 @@ static int connect_one(rd_kafka_t **out, const struct conf *conf, const char *cl
     if ((rc = kafka_conf_put(k, "client.id", client_id, e)) ||
         (rc = kafka_conf_put(k, "isolation.level", isolation, e)) ||
         (rc = kafka_conf_put(k, "enable.partition.eof", "true", e)) ||
-        (rc = kafka_conf_put(k, "group.id", client_id,
-                             e)) || /* demanded by librdkafka, never joined */
+        (rc = put_group(k, conf, client_id, e)) ||
         (rc = kafka_conf_put(k, "auto.offset.reset", "earliest", e))) {
         rd_kafka_conf_destroy(k);
         return rc;
@@ -71,6 +84,8 @@ void tail_free(struct tail *t)
 {
     if (!t)
         return;
+    if (t->held)
+        rd_kafka_message_destroy(t->held);
     if (t->consumer) {
         rd_kafka_assign(t->consumer, NULL);
         rd_kafka_consumer_close(t->consumer);
@@ -150,7 +165,7 @@ static int handle(struct tail *t, const rd_kafka_message_t *m, int *count, struc
         return 0;
     }
     if (m->err) {
-        int rc = kafka_err(e, m->err, rd_kafka_message_errstr(m));
+        int rc = kafka_message_err(e, t->consumer, m, "read tables");
         if (rc != ERR_UNAVAILABLE)
             return rc;
         LOG_WARN("table_read", LOG_ERR(e));
@@ -159,27 +174,42 @@ static int handle(struct tail *t, const rd_kafka_message_t *m, int *count, struc
     if (!p || m->offset < p->position)
         return 0;
     int rc = t->each(t->arg, m, e);
+    if (rc == ERR_UNAVAILABLE)
+        return rc;
     reach(t, p, m->offset + 1);
     t->done++;
     ++*count;
     return rc;
 }
 
+/* Hands a message over; one that cannot be taken yet is kept for the next time. */
+static int take(struct tail *t, rd_kafka_message_t *m, int *count, struct err *e)
+{
+    int rc = handle(t, m, count, e);
+    t->held = rc == ERR_UNAVAILABLE ? m : NULL;
+    if (!t->held)
+        rd_kafka_message_destroy(m);
+    return t->held ? 0 : rc;
+}
+
 int tail_poll(struct tail *t, int wait_ms, int most, int *count, struct err *e)
 {
-    int rc = 0;
     *count = 0;
-    while (!rc && *count < most) {
+    int rc = t->held ? take(t, t->held, count, e) : 0;
+    while (!rc && *count < most && !t->held) {
         rd_kafka_message_t *m = rd_kafka_consumer_poll(t->consumer, *count ? 0 : wait_ms);
         if (!m)
             break;
-        bool was_told = m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF;
-        rc = handle(t, m, count, e);
-        rd_kafka_message_destroy(m);
-        if (was_told)
+        if (m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
             wait_ms = 0;
+        rc = take(t, m, count, e);
     }
     return rc;
+}
+
+bool tail_waits(const struct tail *t)
+{
+    return t->held;
 }
 
 bool tail_at_end(const struct tail *t)

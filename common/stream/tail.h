@@ -15,8 +15,9 @@
 
 struct tail;
 
-/* A record: key and value borrowed for the call; value.data NULL is a tombstone. Any error ends the
- * reading. */
+/* A record: key and value borrowed for the call; value.data NULL is a tombstone. ERR_UNAVAILABLE:
+ * it cannot be taken yet, and comes again with every tail_poll() until it can, nothing else
+ * meanwhile. Any other error ends the reading. */
 typedef int tail_record(void *arg, const rd_kafka_message_t *m, struct err *e);
 
 /* Fails with ERR_NOT_FOUND (no such topic), ERR_UNAVAILABLE, ERR_INVALID, ERR_NOMEM. */
@@ -33,6 +34,9 @@ int tail_start(struct tail *t, struct err *e);
  * how many. Fails as the callback does, with ERR_UNAVAILABLE (the cluster; goes on with the next
  * call), or ERR_FATAL. */
 int tail_poll(struct tail *t, int wait_ms, int most, int *count, struct err *e);
+
+/* Whether a record could not be taken yet. */
+bool tail_waits(const struct tail *t);
 
 /* Whether every partition was read to its end at the start. Once true, true for ever. */
 bool tail_at_end(const struct tail *t);

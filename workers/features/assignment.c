@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-enum { CALL_TIMEOUT_MS = 1000, RECORDS_A_TURN = 20000 };
+enum { CALL_TIMEOUT_MS = 1000, RECORDS_A_TURN = 20000, REGISTRY_WAIT_MS = 50 };
 
 enum phase { PHASE_NONE, PHASE_OFFSETS, PHASE_CHECKPOINTS, PHASE_READY };
 
@@ -37,12 +37,22 @@ int assignment_new(struct assignment **out, const struct assignment_opts *opts, 
     return 0;
 }
 
+/* A held record is read again by whoever has the partition next. */
+static void let_go(struct lane *l)
+{
+    if (l->held)
+        rd_kafka_message_destroy(l->held);
+    l->held = NULL;
+}
+
 void assignment_free(struct assignment *a)
 {
     if (!a)
         return;
-    for (size_t i = 0; i < a->count; i++)
+    for (size_t i = 0; i < a->count; i++) {
         shard_free(a->lanes[i].shard);
+        let_go(&a->lanes[i]);
+    }
     tail_free(a->tail);
     free(a->lanes);
     free(a);
@@ -86,6 +96,11 @@ void assignment_progress(const struct assignment *a, int64_t *done, int64_t *tot
     *total = a->tail ? tail_total(a->tail) : 0;
 }
 
+bool assignment_asks(const struct assignment *a)
+{
+    return a->tail && tail_waits(a->tail);
+}
+
 const char *assignment_phase(const struct assignment *a)
 {
     static const char *const texts[] = {
@@ -106,6 +121,7 @@ void assignment_park(struct assignment *a, bool lost)
         /* What was being restored is half a state. */
         l->stale |= lost || (l->owned && (a->phase != PHASE_READY || lane_is_restoring(l)));
         l->owned = false;
+        let_go(l);
     }
     a->phase = PHASE_NONE;
 }
@@ -245,6 +261,15 @@ static int read_offsets(struct assignment *a, int wait_ms, struct err *e)
 
 /* ------------------------------------------------------------ checkpoints */
 
+/* The tail hands a record over again as long as the schema registry has to be asked. */
+static int restore(struct assignment *a, struct lane *l, const struct input *in, struct err *e)
+{
+    int rc = features_restore(a->opts.features, l->shard, in, a->now_ms, &l->low_water, e);
+    if (rc == ERR_UNAVAILABLE)
+        codec_turn(a->opts.codec, REGISTRY_WAIT_MS);
+    return rc;
+}
+
 static int read_checkpoint(void *arg, const rd_kafka_message_t *m, struct err *e)
 {
     struct assignment *a = arg;
@@ -254,7 +279,7 @@ static int read_checkpoint(void *arg, const rd_kafka_message_t *m, struct err *e
         struct lane *l = &a->lanes[i];
         if (l->stale && l->kind == (users ? LANE_EVENTS : LANE_DELTAS) &&
             l->partition == in.partition)
-            return features_restore(a->opts.features, l->shard, &in, a->now_ms, &l->low_water, e);
+            return restore(a, l, &in, e);
     }
     return 0;
 }
@@ -330,6 +355,21 @@ static int start_reading(struct assignment *a, struct err *e)
     if (list)
         rd_kafka_topic_partition_list_destroy(list);
     return rc;
+}
+
+int assignment_reread(struct assignment *a, struct err *e)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)a->count);
+    for (size_t i = 0; list && i < a->count; i++) {
+        const struct lane *l = &a->lanes[i];
+        if (!lane_waits(l))
+            rd_kafka_topic_partition_list_add(list, l->topic, l->partition)->offset = l->position;
+    }
+    if (!list)
+        return err_nomem(e);
+    rd_kafka_resp_err_t code = rd_kafka_assign(a->opts.consumer, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    return code ? kafka_err(e, code, "go on reading") : 0;
 }
 
 static bool is_read(const struct assignment *a)

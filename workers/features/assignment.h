@@ -9,6 +9,7 @@
 #pragma once
 
 #include "features/features.h"
+#include "stream/flood.h"
 #include "stream/tail.h"
 
 enum lane_kind { LANE_EVENTS, LANE_DELTAS, LANE_USERS, LANE_PROPOSITIONS };
@@ -29,8 +30,17 @@ struct lane {
     int64_t low_water;   /* of its checkpoint; LANE_NO_OFFSET: it has none */
     int64_t marked;      /* low-water mark written last */
     int64_t marked_ms;
-    int64_t end; /* end of the partition as last heard of, for the lag */
+    int64_t end;              /* end of the partition as last heard of, for the lag */
+    rd_kafka_message_t *held; /* waits for the schema registry, and the lane with it; NULL: none */
+    bool flooded;             /* too many of its records became dead letters: it is not read */
+    struct flood flood;
 };
+
+/* It is not read further for now. */
+static inline bool lane_waits(const struct lane *l)
+{
+    return l->held || l->flooded;
+}
 
 /* Replays what was handled before: nothing is written for it. */
 static inline bool lane_is_restoring(const struct lane *l)
@@ -51,6 +61,7 @@ struct assignment_opts {
     const char *client_id;
     struct features *features;
     rd_kafka_t *consumer;
+    struct codec *codec; /* that features has */
 };
 
 int assignment_new(struct assignment **out, const struct assignment_opts *opts, struct err *e);
@@ -74,6 +85,10 @@ void assignment_park(struct assignment *a, bool lost);
 int assignment_restore(struct assignment *a, int wait_ms, int64_t now_ms, bool *ready,
                        struct err *e);
 
+/* Reads on from where the lanes are, those that wait left out: to be called when one begins or
+ * ceases to. Fails with ERR_UNAVAILABLE, ERR_FATAL. */
+int assignment_reread(struct assignment *a, struct err *e);
+
 /* What was handed over is committed. */
 void assignment_acknowledge(struct assignment *a);
 
@@ -89,6 +104,9 @@ struct lane *assignment_find(struct assignment *a, const rd_kafka_message_t *m);
 
 /* Checkpoints read so far and to be read in the restoring under way. */
 void assignment_progress(const struct assignment *a, int64_t *done, int64_t *total);
+
+/* Whether restoring waits for the schema registry. */
+bool assignment_asks(const struct assignment *a);
 
 /* Rebalances may come again and again while checkpoints are read: what is being waited for, as
  * text. */

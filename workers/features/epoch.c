@@ -30,7 +30,7 @@ int features_collect_deltas(struct features *f, struct outbox *out, struct err *
                      kafka_partition_of(buf_str(&f->key), f->opts.delta_partitions),
                      buf_str(&f->key));
         struct feature_delta delta = {buf_str(&f->scope_layouts[scope]), table_value(t)};
-        record_encode(&out->bytes, &feature_delta_type, &delta);
+        codec_encode(f->opts.codec, &out->bytes, f->opts.deltas, &feature_delta_type, &delta);
         outbox_end(out);
     }
     table_clear(f->deltas);
@@ -92,7 +92,7 @@ static int publish_cell(struct publishing *p, struct str key, struct str cell, b
     buf_reset(&f->key);
     put_public_key(&f->key, &v.key);
     outbox_begin(p->out, f->opts.values, OUTBOX_ANY_PARTITION, buf_str(&f->key));
-    record_encode(&p->out->bytes, &feature_values_type, &v);
+    codec_encode(f->opts.codec, &p->out->bytes, f->opts.values, &feature_values_type, &v);
     outbox_end(p->out);
     metric_add(f->published, 1);
     return buf_ok(&f->key) ? 0 : err_nomem(e);
@@ -122,7 +122,7 @@ static void tell_total(struct features *f, size_t scope, struct str cell, struct
     struct feature_state state = {.fingerprints = buf_str(&f->scope_layouts[scope]), .state = cell};
     outbox_begin(out, f->opts.totals, OUTBOX_ANY_PARTITION,
                  str_of(f->opts.set->scopes[scope].text));
-    record_encode(&out->bytes, &feature_state_type, &state);
+    codec_encode(f->opts.codec, &out->bytes, f->opts.totals, &feature_state_type, &state);
     outbox_end(out);
 }
 
@@ -143,6 +143,11 @@ static int publish(struct features *f, struct shard *s, uint32_t id, struct outb
     return 0;
 }
 
+static const char *state_topic(const struct features *f, const struct shard *s)
+{
+    return shard_kind(s) == SHARD_USERS ? f->opts.state_user : f->opts.state_shared;
+}
+
 static int checkpoint(struct features *f, struct shard *s, uint32_t id, int64_t offset,
                       struct outbox *out, struct err *e)
 {
@@ -160,9 +165,9 @@ static int checkpoint(struct features *f, struct shard *s, uint32_t id, int64_t 
         wire_put_key(&f->key, f->opts.set, key);
         key = buf_str(&f->key);
     }
-    outbox_begin(out, shard_kind(s) == SHARD_USERS ? f->opts.state_user : f->opts.state_shared,
-                 shard_partition(s), key);
-    record_encode(&out->bytes, &feature_state_type, &state);
+    const char *topic = state_topic(f, s);
+    outbox_begin(out, topic, shard_partition(s), key);
+    codec_encode(f->opts.codec, &out->bytes, topic, &feature_state_type, &state);
     outbox_end(out);
     metric_add(f->checkpoints, 1);
     return buf_ok(&f->key) ? 0 : err_nomem(e);
@@ -197,8 +202,8 @@ void features_collect_mark(struct features *f, const struct shard *s, int64_t lo
 {
     struct feature_state mark = {
         .offset = low_water, .fingerprints = str_of(""), .state = str_of("")};
-    outbox_begin(out, shard_kind(s) == SHARD_USERS ? f->opts.state_user : f->opts.state_shared,
-                 shard_partition(s), str_of(FEATURES_MARK));
-    record_encode(&out->bytes, &feature_state_type, &mark);
+    const char *topic = state_topic(f, s);
+    outbox_begin(out, topic, shard_partition(s), str_of(FEATURES_MARK));
+    codec_encode(f->opts.codec, &out->bytes, topic, &feature_state_type, &mark);
     outbox_end(out);
 }

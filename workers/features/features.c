@@ -102,16 +102,24 @@ static int bury(struct features *f, const struct input *in, struct outbox *out, 
     metric_add(metric_get(f->opts.metrics, METRIC_COUNTER, "flotilla_features_dead_letters_total",
                           "Records that could not be used, by reason.", "reason", reason),
                1);
+    metric_add(metric_get(f->opts.metrics, METRIC_COUNTER,
+                          "flotilla_features_dead_letters_by_topic_total",
+                          "Records that could not be used, by topic.", "topic", in->topic),
+               1);
     LOG_WARN("dead_letter", LOG_TEXT("topic", in->topic), LOG_INT("partition", in->partition),
              LOG_INT("offset", in->offset), LOG_TEXT("reason", reason), LOG_TEXT("detail", detail));
-    outbox_begin(out, f->opts.dead_letters, OUTBOX_ANY_PARTITION, in->key);
-    dead_letter_encode(&out->bytes, in, "features", reason, detail);
-    outbox_end(out);
+    dead_letter_put(out, f->opts.codec, f->opts.dead_letters, in, "features", reason, detail);
+    f->buried++;
     return 0;
 }
 
-/* A record that its decoder or its contents make unusable; a lack of memory is no fault of the
- * record. */
+/* What is no fault of the record: memory is short, or the schema registry has to be asked first. */
+static bool is_no_fault(const struct err *e)
+{
+    return e->code == ERR_NOMEM || e->code == ERR_UNAVAILABLE;
+}
+
+/* A record that its decoder or its contents make unusable. */
 static int bury_error(struct features *f, const struct input *in, struct outbox *out, struct err *e)
 {
     if (err_class(e->code) != ERR_CLASS_POISON && e->code != ERR_NOT_FOUND)
@@ -128,7 +136,7 @@ static int read_entity(struct features *f, const struct input *in, struct entity
 {
     arena_reset(&f->arena);
     *reason = NULL;
-    int rc = record_decode(record, &entity_type, in->value, &f->arena, e);
+    int rc = codec_decode(f->opts.codec, record, &entity_type, in->value, &f->arena, e);
     if (rc)
         return rc;
     *reason = DEAD_INVALID_VALUE;
@@ -153,7 +161,7 @@ int features_entity(struct features *f, enum side side, const struct input *in, 
     int rc = read_entity(f, in, &record, &reason, &why);
     if (!rc)
         return entities_put(table, &record, e);
-    return why.code == ERR_NOMEM ? err_nomem(e) : 0;
+    return is_no_fault(&why) ? err_set(e, why.code, "%s", why.msg) : 0;
 }
 
 int features_entity_check(struct features *f, const struct input *in, struct outbox *out,
@@ -165,7 +173,7 @@ int features_entity_check(struct features *f, const struct input *in, struct out
         return bury(f, in, out, DEAD_MISSING_KEY, "the record has no key: the key is the id");
     if (!in->value.data || !read_entity(f, in, &record, &reason, e))
         return 0;
-    if (!reason || e->code == ERR_NOMEM)
+    if (!reason || is_no_fault(e))
         return bury_error(f, in, out, e);
     bury(f, in, out, reason, e->msg);
     *e = (struct err){0};
@@ -175,18 +183,25 @@ int features_entity_check(struct features *f, const struct input *in, struct out
 int features_total(struct features *f, const struct input *in, struct err *e)
 {
     struct feature_state state;
-    struct err ignored;
+    struct err why = {0};
     int scope = in->key.data ? feature_set_scope(f->opts.set, in->key) : -1;
+    if (scope < 0 || !f->opts.set->scopes[scope].is_total || !in->value.data)
+        return 0;
     arena_reset(&f->arena);
-    if (scope < 0 || !f->opts.set->scopes[scope].is_total || !in->value.data ||
-        record_decode(&state, &feature_state_type, in->value, &f->arena, &ignored) ||
-        !wire_matches(state.fingerprints, &f->scope_layouts[scope]) ||
+    if (codec_decode(f->opts.codec, &state, &feature_state_type, in->value, &f->arena, &why))
+        return is_no_fault(&why) ? err_set(e, why.code, "%s", why.msg) : 0;
+    if (!wire_matches(state.fingerprints, &f->scope_layouts[scope]) ||
         !cell_is_sound(&f->opts.set->scopes[scope], state.state))
         return 0;
     buf_reset(&f->key);
     shared_key(&f->key, (size_t)scope, str_of(""));
     uint32_t id = table_insert(f->totals, buf_str(&f->key));
     return id != TABLE_NONE && table_set(f->totals, id, state.state) ? 0 : err_nomem(e);
+}
+
+int64_t features_buried(const struct features *f)
+{
+    return f->buried;
 }
 
 /* ------------------------------------------------------------ events */
@@ -238,7 +253,7 @@ int features_event(struct features *f, struct shard *s, const struct input *in, 
         return bury(f, in, out, DEAD_INVALID_VALUE,
                     "the record has no value: an event cannot be removed");
     arena_reset(&f->arena);
-    int rc = record_decode(&event, &event_type, in->value, &f->arena, e);
+    int rc = codec_decode(f->opts.codec, &event, &event_type, in->value, &f->arena, e);
     if (rc)
         return bury_error(f, in, out, e);
     if (!str_equal(in->key, event.user_id)) {
@@ -266,7 +281,7 @@ int features_delta(struct features *f, struct shard *s, const struct input *in, 
     if (!in->value.data)
         return bury(f, in, out, DEAD_INVALID_VALUE,
                     "the record has no value: a delta cannot be removed");
-    if (record_decode(&delta, &feature_delta_type, in->value, &f->arena, e))
+    if (codec_decode(f->opts.codec, &delta, &feature_delta_type, in->value, &f->arena, e))
         return bury_error(f, in, out, e);
     int scope = wire_read_key(f, in->key);
     if (scope == WIRE_DAMAGED)

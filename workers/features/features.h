@@ -9,6 +9,7 @@
 
 #include "features/shard.h"
 #include "net/metrics.h"
+#include "serde/codec.h"
 #include "stream/input.h"
 #include "stream/outbox.h"
 
@@ -22,6 +23,7 @@ struct features_opts {
     const char *deltas, *totals, *state_user, *state_shared, *values, *dead_letters;
     int delta_partitions;
     struct metrics *metrics;
+    struct codec *codec; /* every topic above was declared to it */
 };
 
 /* The key of the record that marks how far the checkpoints of a partition reach; no text, so
@@ -35,6 +37,9 @@ void features_free(struct features *f); /* NULL is fine */
  * reports them. */
 int features_entity(struct features *f, enum side side, const struct input *in, struct err *e);
 
+/* How many records became dead letters so far. */
+int64_t features_buried(const struct features *f);
+
 /* The same record, as read by the one worker that has to report it: a dead letter if it cannot be
  * used. */
 int features_entity_check(struct features *f, const struct input *in, struct outbox *out,
@@ -46,7 +51,8 @@ int features_total(struct features *f, const struct input *in, struct err *e);
 /*
  * A record of `events` and of `feature.deltas`. out NULL: a replay; what it does was written
  * before, only the state is wanted. Records that cannot be used become dead letters. Fails with
- * ERR_NOMEM, ERR_CORRUPT (the state is damaged).
+ * ERR_NOMEM, ERR_CORRUPT (the state is damaged), and, as all that decodes, with ERR_UNAVAILABLE:
+ * nothing was done, the record can be handled again once the codec's registry has answered.
  */
 int features_event(struct features *f, struct shard *s, const struct input *in, struct outbox *out,
                    int64_t now_ms, struct err *e);

@@ -18,6 +18,7 @@ struct features {
     struct buf *scope_layouts;
     struct arena arena; /* of the record at hand */
     struct buf after, key, converted;
+    int64_t buried; /* dead letters */
     struct metric *events, *repeats, *replayed, *deltas_read, *published, *checkpoints,
         *unknown_scopes;
 };

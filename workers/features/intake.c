@@ -20,29 +20,64 @@ static void watch_partitioner(struct state *s, const struct input *in)
     metric_add(s->misplaced, 1);
 }
 
+static int dispatch(struct state *s, struct lane *l, const struct input *in, struct outbox *out,
+                    int64_t now_ms, struct err *e)
+{
+    switch (l->kind) {
+    case LANE_EVENTS:
+        return features_event(s->features, l->shard, in, out, now_ms, e);
+    case LANE_DELTAS:
+        return features_delta(s->features, l->shard, in, out, now_ms, e);
+    default:
+        return features_entity_check(s->features, in, out, e);
+    }
+}
+
+/* A schema registry that is well answers at once; only one that is not makes a partition wait. */
+static int dispatch_patiently(struct state *s, struct lane *l, const struct input *in,
+                              struct outbox *out, int64_t now_ms, struct err *e)
+{
+    int spent_ms = 0, rc;
+    while ((rc = dispatch(s, l, in, out, now_ms, e)) == ERR_UNAVAILABLE && !l->held &&
+           codec_patience(s->env->codec, &spent_ms))
+        ;
+    return rc;
+}
+
+static void watch_flood(struct state *s, struct lane *l, bool is_dead_letter)
+{
+    flood_note(&l->flood, is_dead_letter);
+    l->flooded = flood_is_over(&l->flood, s->max_dead_share);
+    if (!l->flooded)
+        return;
+    s->reread = true;
+    LOG_ERROR("too_many_dead_letters", LOG_TEXT("topic", l->topic),
+              LOG_INT("partition", l->partition), LOG_INT("offset", l->position),
+              LOG_DOUBLE("share", l->flood.share),
+              LOG_TEXT("meaning", "the partition is not read further: see what is in dead-letters, "
+                                  "stop who sends it or make it readable, and restart; or raise "
+                                  "dead_letters.max_share"));
+}
+
 static int handle(struct state *s, struct lane *l, const rd_kafka_message_t *m, int64_t now_ms,
                   struct err *e)
 {
     struct input in = input_of(m);
     struct outbox *out = in.offset < l->committed ? NULL : outbox(s);
-    int rc = 0;
-    switch (l->kind) {
-    case LANE_EVENTS:
-        rc = features_event(s->features, l->shard, &in, out, now_ms, e);
-        if (out && in.timestamp_ms >= 0 && in.timestamp_ms < s->oldest_ms)
-            s->oldest_ms = in.timestamp_ms;
+    int64_t buried = features_buried(s->features);
+    int rc = dispatch_patiently(s, l, &in, out, now_ms, e);
+    if (rc)
+        return rc;
+    if (out && l->kind == LANE_EVENTS && in.timestamp_ms >= 0 && in.timestamp_ms < s->oldest_ms)
+        s->oldest_ms = in.timestamp_ms;
+    if (l->kind == LANE_EVENTS)
         watch_partitioner(s, &in);
-        break;
-    case LANE_DELTAS:
-        rc = features_delta(s->features, l->shard, &in, out, now_ms, e);
-        break;
-    default:
-        rc = features_entity_check(s->features, &in, out, e);
-    }
     l->position = in.offset + 1;
     s->dirty = true;
     s->handled++;
-    return rc;
+    if (out)
+        watch_flood(s, l, features_buried(s->features) != buried);
+    return 0;
 }
 
 /* Behind the last record may stand the marks of transactions: nothing is left to read of them. */
@@ -55,9 +90,9 @@ static void reach_end(struct state *s, struct lane *l, int64_t offset)
 }
 
 /* An error that the consumer reports in place of a record. */
-static int take_error(const rd_kafka_message_t *m, struct err *e)
+static int take_error(struct state *s, const rd_kafka_message_t *m, struct err *e)
 {
-    int rc = kafka_err(e, m->err, "read the log");
+    int rc = kafka_message_err(e, s->consumer, m, "read the log");
     if (m->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET ||
         m->err == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE)
         return err_set(
@@ -99,36 +134,86 @@ static void fill_batch(struct state *s, int wait_ms, bool *has_events)
     }
 }
 
+/* The record is kept, and its partition is read again from behind it once it could be handled. */
+static void hold(struct state *s, struct lane *l, rd_kafka_message_t *m, const struct err *why)
+{
+    LOG_WARN("partition_waits", LOG_TEXT("topic", l->topic), LOG_INT("partition", l->partition),
+             LOG_INT("offset", m->offset), LOG_ERR(why));
+    l->held = m;
+    s->reread = true;
+}
+
 /* A partition that was revoked since its record was read has no lane any more. */
-static int handle_message(struct state *s, const rd_kafka_message_t *m, int64_t now_ms,
+static int handle_message(struct state *s, rd_kafka_message_t **message, int64_t now_ms,
                           struct err *e)
 {
+    const rd_kafka_message_t *m = *message;
     struct lane *l =
         !m->rkt || s->rejected || s->pending ? NULL : assignment_find(s->assignment, m);
+    int rc = 0;
+    if (l && lane_waits(l))
+        return 0;
     if (m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
         reach_end(s, l, m->offset);
     else if (m->err)
-        return take_error(m, e);
+        return take_error(s, m, e);
     else if (l && m->offset >= l->position)
-        return handle(s, l, m, now_ms, e);
+        rc = handle(s, l, m, now_ms, e);
+    if (rc != ERR_UNAVAILABLE)
+        return rc;
+    hold(s, l, *message, e);
+    *message = NULL;
     return 0;
+}
+
+/* Records that wait for the schema registry, once more. */
+static int retry_held(struct state *s, int64_t now_ms, struct err *e)
+{
+    int rc = 0;
+    for (size_t i = 0; i < assignment_count(s->assignment) && !rc; i++) {
+        struct lane *l = assignment_lane(s->assignment, i);
+        if (!l->held || s->rejected || s->pending)
+            continue;
+        rc = handle(s, l, l->held, now_ms, e);
+        if (rc == ERR_UNAVAILABLE) {
+            rc = 0;
+        } else if (!rc) {
+            LOG_INFO("partition_goes_on", LOG_TEXT("topic", l->topic),
+                     LOG_INT("partition", l->partition), LOG_INT("offset", l->position));
+            rd_kafka_message_destroy(l->held);
+            l->held = NULL;
+            s->reread = true;
+        }
+    }
+    return rc;
+}
+
+static int reread(struct state *s, struct err *e)
+{
+    if (!s->reread || s->rejected || s->pending || !assignment_is_ready(s->assignment))
+        return 0;
+    s->reread = false;
+    return assignment_reread(s->assignment, e);
 }
 
 int poll_records(struct state *s, int wait_ms, int64_t now_ms, struct err *e)
 {
     bool has_events;
-    int rc = 0;
+    int rc = retry_held(s, now_ms, e);
     fill_batch(s, wait_ms, &has_events);
-    if (has_events) {
+    if (has_events && !rc) {
         rc = tables_catch_up(s->tables, e);
         s->caught_up_us = clock_monotonic_us();
     }
     for (int i = 0; i < s->batch_count; i++) {
         if (!rc && !s->error.code)
-            rc = handle_message(s, s->batch[i], now_ms, e);
-        rd_kafka_message_destroy(s->batch[i]);
+            rc = handle_message(s, &s->batch[i], now_ms, e);
+        if (s->batch[i])
+            rd_kafka_message_destroy(s->batch[i]);
     }
     s->batch_count = 0;
+    if (!rc)
+        rc = reread(s, e);
     if (rc == ERR_UNAVAILABLE && worker_stopping())
         rc = 0; /* what was not handled is read again by the next worker */
     if (s->error.code && !rc)

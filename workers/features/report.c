@@ -1,6 +1,7 @@
 #include "features/report.h"
 
 #include "base/json.h"
+#include "stream/kafka.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -8,11 +9,11 @@
 
 #define LAG "flotilla_features_lag_records"
 
-enum { NAME_BYTES = 300 };
+enum { NAME_BYTES = 300, ASK_TIMEOUT_MS = 200 };
 
 struct report {
     struct metrics *metrics;
-    struct metric *keys, *bytes, *restored, *to_restore;
+    struct metric *keys, *bytes, *restored, *to_restore, *waiting;
     pthread_mutex_t lock; /* guards status */
     struct buf status;
 };
@@ -33,6 +34,10 @@ int report_new(struct report **out, struct metrics *m, struct err *e)
     r->to_restore =
         metric_get(m, METRIC_GAUGE, "flotilla_features_restore_expected_records",
                    "Checkpoint records to read in the restoring under way.", NULL, NULL);
+    r->waiting = metric_get(m, METRIC_GAUGE, "flotilla_features_waiting_partitions",
+                            "Partitions that are not read: the schema registry does not answer, or "
+                            "too many of their records became dead letters.",
+                            NULL, NULL);
     *out = r;
     return 0;
 }
@@ -63,9 +68,12 @@ void report_forget(struct report *r, struct assignment *a)
 static int64_t lag_of(struct lane *l, rd_kafka_t *consumer)
 {
     int64_t low, high;
-    if (!rd_kafka_get_watermark_offsets(consumer, l->topic, l->partition, &low, &high) &&
-        high > l->end)
-        l->end = high;
+    /* Of a partition that waits nothing is fetched: its end is asked for. */
+    if (lane_waits(l)
+            ? kafka_offsets(consumer, l->topic, l->partition, ASK_TIMEOUT_MS, &low, &high, NULL) ==
+                  0
+            : !rd_kafka_get_watermark_offsets(consumer, l->topic, l->partition, &low, &high))
+        l->end = high > l->end ? high : l->end;
     return l->end > l->acked && l->acked >= 0 ? l->end - l->acked : 0;
 }
 
@@ -81,18 +89,18 @@ static void put_lane(struct report *r, struct buf *b, const struct lane *l, int6
     json_put_text(b, str_of(l->topic));
     buf_printf(b,
                ",\"partition\":%d,\"position\":%lld,\"committed\":%lld,\"lag\":%lld,\"restoring\":%"
-               "s,\"keys\":%zu,"
+               "s,\"waiting\":%s,\"keys\":%zu,"
                "\"state_bytes\":%zu}",
                l->partition, (long long)l->position, (long long)l->acked, (long long)lag,
-               lane_is_restoring(l) ? "true" : "false", l->shard ? shard_keys(l->shard) : 0,
-               l->shard ? shard_memory_bytes(l->shard) : 0);
+               lane_is_restoring(l) ? "true" : "false", lane_waits(l) ? "true" : "false",
+               l->shard ? shard_keys(l->shard) : 0, l->shard ? shard_memory_bytes(l->shard) : 0);
 }
 
 void report_update(struct report *r, struct assignment *a, rd_kafka_t *consumer,
                    const struct report_facts *facts)
 {
     struct buf b = {0};
-    size_t keys = 0, bytes = 0, owned = 0;
+    size_t keys = 0, bytes = 0, owned = 0, waiting = 0;
     int64_t done, total;
     assignment_progress(a, &done, &total);
     buf_printf(&b,
@@ -108,10 +116,12 @@ void report_update(struct report *r, struct assignment *a, rd_kafka_t *consumer,
             buf_put_u8(&b, ',');
         keys += l->shard ? shard_keys(l->shard) : 0;
         bytes += l->shard ? shard_memory_bytes(l->shard) : 0;
+        waiting += lane_waits(l);
         put_lane(r, &b, l, lag_of(l, consumer));
     }
     buf_put_u8(&b, ']');
     metric_set(r->keys, (double)keys);
+    metric_set(r->waiting, (double)waiting);
     metric_set(r->bytes, (double)bytes);
     metric_set(r->restored, (double)done);
     metric_set(r->to_restore, (double)total);

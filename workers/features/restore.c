@@ -54,9 +54,11 @@ int features_restore(struct features *f, struct shard *s, const struct input *in
 {
     struct feature_state state;
     arena_reset(&f->arena);
-    if (!in->key.data || !in->value.data ||
-        record_decode(&state, &feature_state_type, in->value, &f->arena, e))
+    if (!in->key.data || !in->value.data)
         return foreign(in, e);
+    int rc = codec_decode(f->opts.codec, &state, &feature_state_type, in->value, &f->arena, e);
+    if (rc)
+        return rc == ERR_UNAVAILABLE || rc == ERR_NOMEM ? rc : foreign(in, e);
     if (str_is(in->key, FEATURES_MARK)) {
         *low_water = state.offset;
         return 0;

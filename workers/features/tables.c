@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-enum { BATCH_RECORDS = 2000, LOADING_WAIT_MS = 100, CATCH_UP_MS = 2000 };
+enum { BATCH_RECORDS = 2000, LOADING_WAIT_MS = 100, CATCH_UP_MS = 2000, REGISTRY_WAIT_MS = 20 };
 
 struct tables {
     struct worker_env *env;
@@ -16,19 +16,27 @@ struct tables {
     struct tail *totals;     /* NULL: nobody reads them */
 };
 
+/* A record that the schema registry has to be asked for comes again; meanwhile it may answer. */
+static int ask(struct tables *t, int rc)
+{
+    if (rc == ERR_UNAVAILABLE)
+        codec_turn(t->env->codec, REGISTRY_WAIT_MS);
+    return rc;
+}
+
 static int on_attributes(void *arg, const rd_kafka_message_t *m, struct err *e)
 {
     struct tables *t = arg;
     struct input in = input_of(m);
     bool users = strcmp(in.topic, conf_topic(t->conf, "users")) == 0;
-    return features_entity(t->features, users ? SIDE_USER : SIDE_PROPOSITION, &in, e);
+    return ask(t, features_entity(t->features, users ? SIDE_USER : SIDE_PROPOSITION, &in, e));
 }
 
 static int on_total(void *arg, const rd_kafka_message_t *m, struct err *e)
 {
     struct tables *t = arg;
     struct input in = input_of(m);
-    return features_total(t->features, &in, e);
+    return ask(t, features_total(t->features, &in, e));
 }
 
 static bool has_totals(const struct feature_set *set)
@@ -65,14 +73,17 @@ static int open_totals(struct tables *t, struct worker_env *env, const struct fe
     return rc ? rc : tail_start(t->totals, e);
 }
 
-static int load(struct tail *tail, const char *what, struct err *e)
+static int load(struct tables *t, struct tail *tail, const char *what, struct err *e)
 {
     int64_t started_us = clock_monotonic_us();
     int rc = 0, count;
     if (!tail)
         return 0;
-    while (!rc && !tail_at_end(tail) && !worker_stopping())
+    while (!rc && !tail_at_end(tail) && !worker_stopping()) {
         rc = tail_poll(tail, LOADING_WAIT_MS, BATCH_RECORDS, &count, e);
+        worker_alive(t->env);
+        worker_say(t->env, tail_waits(tail) ? codec_waiting(t->env->codec) : "reading attributes");
+    }
     LOG_INFO("table_read", LOG_TEXT("table", what), LOG_INT("records", tail_done(tail)),
              LOG_DOUBLE("seconds", (double)(clock_monotonic_us() - started_us) / 1e6));
     return rc;
@@ -91,9 +102,9 @@ int tables_open(struct tables **out, struct worker_env *env, const struct featur
     if (!rc)
         rc = open_totals(t, env, set, e);
     if (!rc)
-        rc = load(t->attributes, "attributes", e);
+        rc = load(t, t->attributes, "attributes", e);
     if (!rc)
-        rc = load(t->totals, "totals", e);
+        rc = load(t, t->totals, "totals", e);
     if (rc)
         tables_free(t);
     else
@@ -129,8 +140,10 @@ int tables_catch_up(struct tables *t, struct err *e)
     while (rc == ERR_UNAVAILABLE && !worker_stopping()) {
         rc = tail_catch_up(t->attributes, CATCH_UP_MS, e);
         worker_alive(t->env);
-        if (rc == ERR_UNAVAILABLE)
+        if (rc == ERR_UNAVAILABLE) {
             LOG_WARN("waiting_for_attributes", LOG_ERR(e));
+            worker_say(t->env, tail_waits(t->attributes) ? codec_waiting(t->env->codec) : e->msg);
+        }
     }
     return rc;
 }

@@ -76,6 +76,7 @@ static struct features_opts options(struct state *s)
         .values = conf_topic(c, "features"),
         .dead_letters = conf_topic(c, "dead-letters"),
         .metrics = s->env->metrics,
+        .codec = s->env->codec,
     };
 }
 
@@ -148,6 +149,17 @@ static int check(const struct conf *conf, struct err *e)
     return rc;
 }
 
+/* What is written to topics is known to the schema registry, if there is one. */
+static int declare(struct state *s, struct err *e)
+{
+    static const char *const names[] = {"feature.deltas", "feature.totals", "state.user",
+                                        "state.shared",   "features",       "dead-letters"};
+    int rc = 0;
+    for (size_t i = 0; i < sizeof names / sizeof *names && !rc; i++)
+        rc = worker_declare(s->env, names[i], topics_find(s->env->conf, names[i])->type, e);
+    return rc;
+}
+
 static int make(struct state *s, struct err *e)
 {
     int deltas = 0;
@@ -164,11 +176,14 @@ static int make(struct state *s, struct err *e)
     if (!rc)
         rc = kafka_partition_count(s->consumer, conf_topic(s->env->conf, "feature.deltas"), 10000,
                                    &deltas, e);
+    if (!rc)
+        rc = declare(s, e);
     struct features_opts opts = options(s);
     opts.delta_partitions = deltas;
     if (!rc)
         rc = features_new(&s->features, &opts, e);
-    struct assignment_opts lanes = {s->env->conf, s->env->client_id, s->features, s->consumer};
+    struct assignment_opts lanes = {s->env->conf, s->env->client_id, s->features, s->consumer,
+                                    s->env->codec};
     if (!rc)
         rc = assignment_new(&s->assignment, &lanes, e);
     if (!rc)
@@ -185,6 +200,7 @@ static int start(void **self, struct worker_env *env, struct err *e)
         return err_nomem(e);
     s->env = env;
     s->oldest_ms = s->under_way_ms = INT64_MAX;
+    s->max_dead_share = conf_double(env->conf, "dead_letters.max_share");
     make_metrics(s);
     int rc = report_new(&s->report, env->metrics, e);
     if (!rc)
@@ -232,18 +248,41 @@ static void status(void *self, struct buf *json)
     report_print(s->report, json);
 }
 
-/* Ready once every partition has reached what was committed. */
+static void say_why(struct state *s, const struct lane *l)
+{
+    char text[256];
+    if (l->held)
+        snprintf(text, sizeof text, "partition %d of %s waits at offset %lld: %s", l->partition,
+                 l->topic, (long long)l->held->offset, codec_waiting(s->env->codec));
+    else
+        snprintf(text, sizeof text,
+                 "partition %d of %s is not read further: %.0f %% of its last 1,000 records became "
+                 "dead letters, dead_letters.max_share is %g: see dead-letters, and restart",
+                 l->partition, l->topic, l->flood.share * 100, s->max_dead_share);
+    worker_say(s->env, text);
+}
+
+/* Ready once every partition has reached what was committed, and as long as all are read. */
 static void announce(struct state *s)
 {
     bool restoring = s->pending || s->rejected || !assignment_is_ready(s->assignment);
-    for (size_t i = 0; i < assignment_count(s->assignment) && !restoring; i++)
-        restoring = lane_is_restoring(assignment_lane(s->assignment, i));
-    if (!restoring && worker_state(s->env) == WORKER_RESTORE) {
+    const struct lane *waiting = NULL;
+    for (size_t i = 0; i < assignment_count(s->assignment) && !restoring; i++) {
+        const struct lane *l = assignment_lane(s->assignment, i);
+        restoring = lane_is_restoring(l);
+        waiting = l->owned && lane_waits(l) ? l : waiting;
+    }
+    if (waiting) {
+        if (worker_state(s->env) == WORKER_RUN)
+            worker_become(s->env, WORKER_RESTORE);
+        say_why(s, waiting);
+    } else if (!restoring && worker_state(s->env) == WORKER_RESTORE) {
         LOG_INFO("ready", LOG_INT("partitions", assignment_count(s->assignment)));
         worker_become(s->env, WORKER_RUN);
         worker_say(s->env, "");
     } else if (restoring) {
-        worker_say(s->env, assignment_phase(s->assignment));
+        worker_say(s->env, assignment_asks(s->assignment) ? codec_waiting(s->env->codec)
+                                                          : assignment_phase(s->assignment));
     }
 }
 

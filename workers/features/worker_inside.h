@@ -27,6 +27,8 @@ struct state {
     rd_kafka_topic_partition_list_t *pending; /* given by the group, not begun yet */
     int event_partitions;
     bool draining, rejected, dirty;
+    bool reread; /* partitions began or ceased to wait */
+    double max_dead_share;
     bool committing; /* an epoch is under way */
     bool was_idle;   /* a poll came back empty since the last epoch */
     int64_t sent_ms, rejected_ms, reported_ms, last_commit_ms;

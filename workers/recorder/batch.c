@@ -3,6 +3,7 @@
 #include "base/table.h"
 #include "db/copy.h"
 #include "stream/dead_letter.h"
+#include "stream/headers.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,7 +40,9 @@ struct batch {
     size_t table_count;
     struct rows *dead_letters; /* one of tables */
     struct reason_count reasons[MAX_REASONS];
-    struct arena arena; /* of the record at hand */
+    struct codec *codec;
+    struct arena arena; /* of the record at hand, as are the next */
+    struct buf headers; /* as stream/headers.h has them */
     struct buf out;     /* what is sent */
     size_t records;
     uint64_t session; /* that was prepared */
@@ -136,12 +139,12 @@ static bool rows_reserve(struct rows *t)
 }
 
 /* Fails with ERR_SCHEMA, ERR_TOO_LARGE (the record cannot be a row), ERR_NOMEM. */
-static int rows_add(struct rows *t, const void *record, struct str kafka_key, struct err *e)
+static int rows_add(struct rows *t, const struct sink_record *record, struct err *e)
 {
     size_t start = t->bytes.len, key_bytes = 0;
     if (!rows_reserve(t))
         return err_nomem(e);
-    int rc = sink_put_row(&t->bytes, t->sink, record, kafka_key, &key_bytes, e);
+    int rc = sink_put_row(&t->bytes, t->sink, record, &key_bytes, e);
     if (rc || !buf_ok(&t->bytes))
         return rc ? rc : err_nomem(e);
     if (t->newest) {
@@ -162,11 +165,12 @@ static int rows_add(struct rows *t, const void *record, struct str kafka_key, st
     return 0;
 }
 
-int batch_new(struct batch **out, struct err *e)
+int batch_new(struct batch **out, struct codec *codec, struct err *e)
 {
     struct batch *b = calloc(1, sizeof *b);
     if (!b)
         return err_nomem(e);
+    b->codec = codec;
     int rc = 0;
     for (size_t i = 0; sinks[i] && i < MAX_SINKS && !rc; i++) {
         rc = rows_init(&b->tables[b->table_count++], sinks[i], e);
@@ -188,6 +192,7 @@ void batch_free(struct batch *b)
     for (size_t i = 0; i < b->table_count; i++)
         rows_free(&b->tables[i]);
     arena_free(&b->arena);
+    buf_free(&b->headers);
     buf_free(&b->out);
     free(b);
 }
@@ -204,32 +209,19 @@ static void count_reason(struct batch *b, const char *reason)
 static int add_dead_letter(struct batch *b, const struct input *in, const char *reason,
                            const char *detail, struct err *e)
 {
-    struct buf text = {0};
-    struct str value = in->value;
-    buf_put_text(&text, detail);
-    if (value.len > DEAD_LETTER_VALUE_BYTES) {
-        buf_printf(&text, " (the first %d of %zu bytes are kept)", DEAD_LETTER_VALUE_BYTES,
-                   value.len);
-        value.len = DEAD_LETTER_VALUE_BYTES;
-    }
-    struct dead_letter d = {
-        .topic = str_of(in->topic),
-        .partition = in->partition,
-        .offset = in->offset,
-        .timestamp = in->timestamp_ms,
-        .worker = str_of("recorder"),
-        .reason = str_of(reason),
-        .detail = buf_str(&text),
-        .value = value,
-    };
-    int rc = buf_ok(&text) ? rows_add(b->dead_letters, &d, in->key, e) : err_nomem(e);
+    struct burial burial;
+    int rc = burial_make(&burial, in, "recorder", reason, detail, e);
+    struct sink_record record = {&burial.letter, in->key, buf_str(&burial.headers)};
+    if (!rc)
+        rc = rows_add(b->dead_letters, &record, e);
     if (!rc)
         count_reason(b, reason);
-    buf_free(&text);
+    burial_free(&burial);
     return rc;
 }
 
-/* Fails with why the record is of no use: anything but ERR_NOMEM is the record's own fault. */
+/* Fails with why the record is of no use: anything but ERR_NOMEM and ERR_UNAVAILABLE is the
+ * record's own fault. */
 static int add_row(struct batch *b, struct rows *t, const struct input *in, const char **reason,
                    struct err *e)
 {
@@ -239,12 +231,17 @@ static int add_row(struct batch *b, struct rows *t, const struct input *in, cons
     void *record = arena_alloc(&b->arena, t->sink->type->size);
     if (!record)
         return err_nomem(e);
-    int rc = record_decode(record, t->sink->type, in->value, &b->arena, e);
+    int rc = codec_decode(b->codec, record, t->sink->type, in->value, &b->arena, e);
     if (rc) {
         *reason = dead_letter_reason(rc);
         return rc;
     }
-    rc = rows_add(t, record, in->key, e);
+    buf_reset(&b->headers);
+    if (t->sink->wants_headers)
+        headers_take(&b->headers, input_headers(in), SIZE_MAX);
+    rc = buf_ok(&b->headers)
+             ? rows_add(t, &(struct sink_record){record, in->key, buf_str(&b->headers)}, e)
+             : err_nomem(e);
     if (rc == ERR_TOO_LARGE)
         *reason = DEAD_TOO_LARGE;
     return rc;
@@ -258,10 +255,10 @@ int batch_add(struct batch *b, const struct sink *s, const struct input *in, str
     while (t->sink != s)
         t++;
     int rc = add_row(b, t, in, &reason, &why);
-    if (rc && rc != ERR_NOMEM)
+    if (rc && rc != ERR_NOMEM && rc != ERR_UNAVAILABLE)
         rc = add_dead_letter(b, in, reason, why.msg, &why);
     arena_reset(&b->arena);
-    b->records++;
+    b->records += rc != ERR_UNAVAILABLE;
     if (rc && e)
         *e = why;
     return rc;
@@ -270,6 +267,14 @@ int batch_add(struct batch *b, const struct sink *s, const struct input *in, str
 size_t batch_records(const struct batch *b)
 {
     return b->records;
+}
+
+size_t batch_buried(const struct batch *b)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < MAX_REASONS && b->reasons[i].reason; i++)
+        n += b->reasons[i].n;
+    return n;
 }
 
 size_t batch_bytes(const struct batch *b)

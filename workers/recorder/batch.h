@@ -9,6 +9,7 @@
 
 #include "db/connection.h"
 #include "recorder/sinks.h"
+#include "serde/codec.h"
 #include "stream/input.h"
 
 struct batch;
@@ -20,15 +21,18 @@ struct batch_counts {
     void *arg;
 };
 
-/* Fails with ERR_NOMEM. */
-int batch_new(struct batch **out, struct err *e);
+/* Borrows the codec. Fails with ERR_NOMEM. */
+int batch_new(struct batch **out, struct codec *codec, struct err *e);
 void batch_free(struct batch *b); /* NULL is fine */
 
-/* Copies what it needs. Fails with ERR_NOMEM; the batch is to be cleared then. */
+/* Copies what it needs. Fails with ERR_NOMEM: the batch is to be cleared then; with
+ * ERR_UNAVAILABLE: the codec's registry has to be asked first, the batch is as it was. */
 int batch_add(struct batch *b, const struct sink *s, const struct input *in, struct err *e);
 
-/* Records added since the last clear, and the memory of their rows. */
+/* Records added since the last clear, how many of them became dead letters, and the memory of their
+ * rows. */
 size_t batch_records(const struct batch *b);
+size_t batch_buried(const struct batch *b);
 size_t batch_bytes(const struct batch *b);
 
 void batch_clear(struct batch *b);

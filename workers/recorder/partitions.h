@@ -8,6 +8,7 @@
 #include "db/offsets.h"
 #include "net/metrics.h"
 #include "recorder/sinks.h"
+#include "stream/flood.h"
 
 #include <librdkafka/rdkafka.h>
 
@@ -16,7 +17,8 @@ struct partition {
     struct offset_claim claim; /* next_offset: what PostgreSQL has */
     int64_t position;          /* the next to be read */
     int64_t end;               /* of the log, as last seen */
-    char name[280];            /* features-0, for metrics and messages */
+    struct flood flood;
+    char name[280]; /* features-0, for metrics and messages */
     struct metric *lag;
 };
 

@@ -26,6 +26,9 @@ enum phase {
     PHASE_CLAIM,   /* partitions are assigned, but not claimed in PostgreSQL; nothing is fetched */
     PHASE_FLOW,    /* records are read and written */
     PHASE_STUCK,   /* a batch could not be written: it waits, unchanged, and nothing is fetched */
+    PHASE_ASKING,  /* a record waits for the schema registry, and nothing is fetched; what was read
+                      before it is written */
+    PHASE_FLOODED, /* too many records became dead letters: nothing is fetched any more */
 };
 
 struct recorder {
@@ -36,14 +39,16 @@ struct recorder {
     const char *names[MAX_TOPICS + 1]; /* topics of sinks, with prefix; NULL behind the last */
     char group[256];
     enum phase phase;
-    bool rejoin;        /* a claim was lost: leave the group and come back */
-    struct err failure; /* of a callback, for the turn to return */
+    rd_kafka_message_t *held; /* in PHASE_ASKING: the record that waits */
+    bool rejoin;              /* a claim was lost: leave the group and come back */
+    struct err failure;       /* of a callback, for the turn to return */
     size_t batch_rows;
     int64_t batch_interval_us;
     int64_t batch_since_us; /* when the first record of the batch came */
     int64_t marks_since_us; /* since when positions are behind marks only; 0: they are not */
     int64_t measured_us;
-    struct outage postgres, kafka;
+    double max_dead_share;
+    struct outage postgres, kafka, registry;
     struct metric *missed, *fenced;
     pthread_mutex_t status_lock;
     struct buf status; /* members of /status, made by the worker's thread; guarded by status_lock */
@@ -51,11 +56,20 @@ struct recorder {
 
 /* ---- Batches ---- */
 
+/* A record that waits is read again from the log. */
+static void let_go(struct recorder *r)
+{
+    if (r->held)
+        rd_kafka_message_destroy(r->held);
+    r->held = NULL;
+}
+
 /* Forgets what is not in PostgreSQL: it will be read again. */
 static void drop_batch(struct recorder *r)
 {
     batch_clear(r->writer.batch);
     partitions_rewind(&r->partitions);
+    let_go(r);
 }
 
 /* Another recorder has the partitions: what is at hand is theirs to write, and our place in the
@@ -70,6 +84,12 @@ static void lose_claim(struct recorder *r, const struct err *why)
     r->rejoin = true;
 }
 
+static int flow(struct recorder *r, struct err *e)
+{
+    r->phase = PHASE_FLOW;
+    return partitions_fetch(&r->partitions, r->rk, e);
+}
+
 /* Writes the batch if there is one. 0 also where it has to wait or was lost: the phase says so. */
 static int commit(struct recorder *r, struct err *e)
 {
@@ -81,11 +101,11 @@ static int commit(struct recorder *r, struct err *e)
     bool was_stuck = r->phase == PHASE_STUCK;
     if (!rc) {
         outage_ends(&r->postgres);
-        r->phase = PHASE_FLOW;
-        return was_stuck ? partitions_fetch(&r->partitions, r->rk, e) : 0;
+        return was_stuck ? flow(r, e) : 0;
     }
     if (rc == ERR_UNAVAILABLE) {
         outage_goes_on(&r->postgres, &why);
+        let_go(r);
         r->phase = PHASE_STUCK;
         return was_stuck ? 0 : partitions_halt(r->rk, e);
     }
@@ -193,13 +213,62 @@ static int claim(struct recorder *r, struct err *e)
         return rc;
     outage_ends(&r->kafka);
     metric_add(r->missed, (double)missed);
-    r->phase = PHASE_FLOW;
     worker_say(r->env, "");
     worker_become(r->env, WORKER_RUN);
-    return partitions_fetch(&r->partitions, r->rk, e);
+    return flow(r, e);
 }
 
 /* ---- Records ---- */
+
+static int add(struct recorder *r, struct partition *p, const struct input *in, struct err *e)
+{
+    bool is_first = !batch_records(r->writer.batch);
+    size_t buried = batch_buried(r->writer.batch);
+    int rc = batch_add(r->writer.batch, p->sink, in, e);
+    if (rc)
+        return rc;
+    flood_note(&p->flood, batch_buried(r->writer.batch) != buried);
+    if (is_first)
+        r->batch_since_us = clock_monotonic_us();
+    p->position = in->offset + 1;
+    return 0;
+}
+
+/* What was read is written; nothing more is, until somebody has looked. */
+static int watch_flood(struct recorder *r, const struct partition *p, struct err *e)
+{
+    char text[256];
+    if (!flood_is_over(&p->flood, r->max_dead_share))
+        return 0;
+    snprintf(
+        text, sizeof text,
+        "%.80s: %.0f %% of the last 1,000 records became dead letters, dead_letters.max_share is "
+        "%g: nothing is read further: see dead_letters, and restart",
+        p->name, p->flood.share * 100, r->max_dead_share);
+    LOG_ERROR("too_many_dead_letters", LOG_TEXT("partition", p->name), LOG_TEXT("meaning", text));
+    r->phase = PHASE_FLOODED;
+    worker_become(r->env, WORKER_RESTORE);
+    worker_say(r->env, text);
+    return partitions_halt(r->rk, e);
+}
+
+/* The record that waits, once more. */
+static int retry_held(struct recorder *r, struct err *e)
+{
+    struct err why = {0};
+    struct input in = input_of(r->held);
+    struct partition *p = partitions_find(&r->partitions, in.topic, in.partition);
+    int rc = p ? add(r, p, &in, &why) : 0;
+    if (rc == ERR_UNAVAILABLE) {
+        outage_goes_on(&r->registry, &why);
+        return 0;
+    }
+    outage_ends(&r->registry);
+    let_go(r);
+    if (rc)
+        return err_set(e, rc, "%s", why.msg);
+    return flow(r, e);
+}
 
 static int on_record(struct recorder *r, const rd_kafka_message_t *m, struct err *e)
 {
@@ -208,10 +277,10 @@ static int on_record(struct recorder *r, const rd_kafka_message_t *m, struct err
     /* What was on its way when the flow was halted comes again. */
     if (r->phase != PHASE_FLOW || !p || in.offset < p->position)
         return 0;
-    if (!batch_records(r->writer.batch))
-        r->batch_since_us = clock_monotonic_us();
-    p->position = in.offset + 1;
-    return batch_add(r->writer.batch, p->sink, &in, e);
+    int spent_ms = 0, rc;
+    while ((rc = add(r, p, &in, e)) == ERR_UNAVAILABLE && codec_patience(r->env->codec, &spent_ms))
+        ;
+    return rc ? rc : watch_flood(r, p, e);
 }
 
 /* The end of a partition also tells of the marks of transactions behind its last record, which are
@@ -238,9 +307,11 @@ static int on_error(struct recorder *r, const rd_kafka_message_t *m, struct err 
         r->phase = PHASE_CLAIM;
         return partitions_halt(r->rk, e);
     }
-    int rc = kafka_err(&why, m->err, "read");
-    if (rc != ERR_UNAVAILABLE && m->err != RD_KAFKA_RESP_ERR__MAX_POLL_EXCEEDED)
-        return err_set(e, rc, "%s: %s", why.msg, rd_kafka_message_errstr(m));
+    int rc = kafka_message_err(&why, r->rk, m, "read the log");
+    if (rc != ERR_UNAVAILABLE && m->err != RD_KAFKA_RESP_ERR__MAX_POLL_EXCEEDED) {
+        *e = why;
+        return rc;
+    }
     LOG_WARN("kafka_error", LOG_ERR(&why), LOG_TEXT("detail", rd_kafka_message_errstr(m)));
     return 0;
 }
@@ -282,8 +353,11 @@ static int poll_records(struct recorder *r, struct err *e)
         if (r->phase == PHASE_FLOW && due_us < left_us)
             left_us = due_us;
         rd_kafka_message_t *m = rd_kafka_consumer_poll(r->rk, (int)((left_us + 999) / 1000));
-        if (m) {
-            rc = on_message(r, m, e);
+        if (m && (rc = on_message(r, m, e)) == ERR_UNAVAILABLE) {
+            r->held = m;
+            r->phase = PHASE_ASKING;
+            rc = partitions_halt(r->rk, e);
+        } else if (m) {
             rd_kafka_message_destroy(m);
         }
         if (!rc && r->failure.code) {
@@ -324,8 +398,10 @@ static int turn(void *self, int64_t now_ms, struct err *e)
     if (!rc && r->phase == PHASE_CLAIM)
         rc = claim(r, e);
     bool due = batch_is_full(r) || batch_left_us(r, clock_monotonic_us()) == 0;
-    if (!rc && (r->phase == PHASE_STUCK || (r->phase == PHASE_FLOW && due)))
+    if (!rc && (r->phase == PHASE_STUCK || (due && r->phase >= PHASE_FLOW)))
         rc = commit(r, e);
+    if (!rc && r->phase == PHASE_ASKING)
+        rc = retry_held(r, e);
     if (!rc && r->rejoin)
         rc = leave_and_rejoin(r, e);
     measure(r, now_ms);
@@ -345,6 +421,8 @@ static void make_metrics(struct recorder *r)
     r->partitions.metrics = m;
     r->postgres = (struct outage){.env = r->env, .server = "PostgreSQL", .event = "postgres"};
     r->kafka = (struct outage){.env = r->env, .server = "Kafka", .event = "kafka"};
+    r->registry =
+        (struct outage){.env = r->env, .server = "the schema registry", .event = "registry"};
     r->postgres.waiting =
         metric_get(m, METRIC_GAUGE, "flotilla_recorder_waiting_for_postgres",
                    "1 while nothing can be written, because PostgreSQL is away.", NULL, NULL);
@@ -360,6 +438,7 @@ static void recorder_free(void *self)
     struct recorder *r = self;
     if (!r)
         return;
+    let_go(r);
     if (r->rk) {
         rd_kafka_consumer_close(r->rk);
         rd_kafka_destroy(r->rk);
@@ -383,13 +462,14 @@ static int start(void **self, struct worker_env *env, struct err *e)
         r->names[i] = conf_topic(env->conf, sinks[i]->topic);
     r->batch_rows = (size_t)conf_int(env->conf, "recorder.batch_rows");
     r->batch_interval_us = conf_int(env->conf, "recorder.batch_interval_ms") * 1000;
+    r->max_dead_share = conf_double(env->conf, "dead_letters.max_share");
     make_metrics(r);
     struct db_opts opts = {
         .url = conf_text(env->conf, "postgres.url"),
         .application = env->client_id,
         .timeout_ms = (int)conf_int(env->conf, "postgres.timeout_ms"),
     };
-    int rc = writer_init(&r->writer, &opts, r->group, env->metrics, e);
+    int rc = writer_init(&r->writer, &opts, r->group, env->codec, env->metrics, e);
     if (!rc)
         rc = group_consumer(&r->rk, env, r->group, on_rebalance, r, e);
     if (rc) {

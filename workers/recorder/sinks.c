@@ -1,16 +1,19 @@
 #include "recorder/sinks.h"
 
 #include "db/copy.h"
+#include "stream/headers.h"
 
-#include <assert.h>
+#include <stddef.h>
 
-#define COLUMNS(list) .columns = list, .column_count = sizeof list / sizeof *list
+#define COLUMNS(list)          .columns = list, .column_count = sizeof list / sizeof *list
+
+#define FIELD(structure, name) offsetof(struct structure, name)
 
 static const struct sink_column feature_values_columns[] = {
-    {"scope", COLUMN_TEXT, "scope"},
-    {"key", COLUMN_TEXTS, "key"},
-    {"as_of", COLUMN_TIME, "as_of"},
-    {"values", COLUMN_DOUBLES, "values"},
+    {"scope", COLUMN_TEXT, FIELD(feature_values, scope)},
+    {"key", COLUMN_TEXTS, FIELD(feature_values, key)},
+    {"as_of", COLUMN_TIME, FIELD(feature_values, as_of)},
+    {"values", COLUMN_DOUBLES, FIELD(feature_values, values)},
 };
 
 static const struct sink feature_values_sink = {
@@ -24,11 +27,16 @@ static const struct sink feature_values_sink = {
 };
 
 static const struct sink_column dead_letters_columns[] = {
-    {"topic", COLUMN_CLEAN_TEXT, "topic"},   {"partition", COLUMN_INT, "partition"},
-    {"offset", COLUMN_LONG, "offset"},       {"timestamp", COLUMN_TIME_OR_NULL, "timestamp"},
-    {"worker", COLUMN_CLEAN_TEXT, "worker"}, {"reason", COLUMN_CLEAN_TEXT, "reason"},
-    {"detail", COLUMN_CLEAN_TEXT, "detail"}, {"key", COLUMN_KAFKA_KEY, NULL},
-    {"value", COLUMN_BYTES, "value"},
+    {"topic", COLUMN_CLEAN_TEXT, FIELD(dead_letter, topic)},
+    {"partition", COLUMN_INT, FIELD(dead_letter, partition)},
+    {"offset", COLUMN_LONG, FIELD(dead_letter, offset)},
+    {"timestamp", COLUMN_TIME_OR_NULL, FIELD(dead_letter, timestamp)},
+    {"worker", COLUMN_CLEAN_TEXT, FIELD(dead_letter, worker)},
+    {"reason", COLUMN_CLEAN_TEXT, FIELD(dead_letter, reason)},
+    {"detail", COLUMN_CLEAN_TEXT, FIELD(dead_letter, detail)},
+    {"key", COLUMN_KAFKA_KEY, 0},
+    {"value", COLUMN_BYTES, FIELD(dead_letter, value)},
+    {"headers", COLUMN_KAFKA_HEADERS, 0},
 };
 
 const struct sink dead_letters_sink = {
@@ -37,6 +45,7 @@ const struct sink dead_letters_sink = {
     .mode = SINK_HISTORY,
     .type = &dead_letter_type,
     COLUMNS(dead_letters_columns),
+    .wants_headers = true,
 };
 
 const struct sink *const sinks[] = {&feature_values_sink, &dead_letters_sink, NULL};
@@ -44,15 +53,6 @@ const struct sink *const sinks[] = {&feature_values_sink, &dead_letters_sink, NU
 /* An entry of a B-tree is at most 2704 bytes (a third of a page); PostgreSQL aligns and heads what
  * it holds. */
 enum { KEY_MAX_BYTES = 2600, VALUE_OVERHEAD_BYTES = 8, ARRAY_OVERHEAD_BYTES = 32 };
-
-static const void *field_of(const struct sink *s, const void *record, const char *name)
-{
-    for (size_t i = 0; i < s->type->field_count; i++)
-        if (strcmp(s->type->fields[i].name, name) == 0)
-            return (const char *)record + s->type->fields[i].offset;
-    assert(false);
-    return NULL;
-}
 
 static void put_bytes(struct buf *rows, struct str bytes)
 {
@@ -62,8 +62,17 @@ static void put_bytes(struct buf *rows, struct str bytes)
         copy_null(rows);
 }
 
+static void put_headers(struct buf *rows, struct str headers)
+{
+    struct buf json = {0};
+    headers_put_json(&json, headers);
+    copy_jsonb(rows, buf_str(&json));
+    rows->failed |= json.failed;
+    buf_free(&json);
+}
+
 static int put_value(struct buf *rows, const struct sink_column *c, const void *value,
-                     struct str kafka_key, struct err *e)
+                     const struct sink_record *record, struct err *e)
 {
     size_t start = rows->len;
     switch (c->type) {
@@ -94,7 +103,10 @@ static int put_value(struct buf *rows, const struct sink_column *c, const void *
         put_bytes(rows, *(const struct str *)value);
         return 0;
     case COLUMN_KAFKA_KEY:
-        put_bytes(rows, kafka_key);
+        put_bytes(rows, record->key);
+        return 0;
+    case COLUMN_KAFKA_HEADERS:
+        put_headers(rows, record->headers);
         return 0;
     }
     return err_set(e, ERR_FATAL, "column %s has a type that cannot be", c->name);
@@ -112,7 +124,7 @@ static size_t index_bytes(const struct sink_column *c, const void *value)
     return n;
 }
 
-int sink_put_row(struct buf *rows, const struct sink *s, const void *record, struct str kafka_key,
+int sink_put_row(struct buf *rows, const struct sink *s, const struct sink_record *record,
                  size_t *key_bytes, struct err *e)
 {
     size_t start = rows->len, in_index = 0;
@@ -122,8 +134,8 @@ int sink_put_row(struct buf *rows, const struct sink *s, const void *record, str
     size_t first = rows->len;
     for (int i = 0; i < s->column_count && !rc; i++) {
         const struct sink_column *c = &s->columns[i];
-        const void *value = c->field ? field_of(s, record, c->field) : NULL;
-        rc = put_value(rows, c, value, kafka_key, e);
+        const void *value = (const char *)record->fields + c->offset;
+        rc = put_value(rows, c, value, record, e);
         if (rc)
             err_wrap(e, "column %s of %s", c->name, s->table);
         if (i >= s->key_columns)

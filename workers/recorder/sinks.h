@@ -7,6 +7,7 @@
 #pragma once
 
 #include "base/buf.h"
+#include "base/err.h"
 #include "serde/records.h"
 
 #include <stdbool.h>
@@ -18,22 +19,23 @@ enum sink_mode {
 
 /* What a column is in PostgreSQL, and which type of field it takes. */
 enum column_type {
-    COLUMN_TEXT,         /* text: FIELD_TEXT */
-    COLUMN_CLEAN_TEXT,   /* the same; what PostgreSQL cannot hold is replaced instead of refused */
-    COLUMN_TEXTS,        /* text[]: FIELD_TEXTS */
-    COLUMN_DOUBLES,      /* jsonb: FIELD_DOUBLE_MAP */
-    COLUMN_TIME,         /* timestamptz: FIELD_LONG, in milliseconds */
-    COLUMN_TIME_OR_NULL, /* the same; null where PostgreSQL cannot hold it */
-    COLUMN_INT,          /* integer: FIELD_INT */
-    COLUMN_LONG,         /* bigint: FIELD_LONG */
-    COLUMN_BYTES,        /* bytea: FIELD_OPTIONAL_BYTES */
-    COLUMN_KAFKA_KEY,    /* bytea: the key of the Kafka record; no field */
+    COLUMN_TEXT,          /* text: struct str */
+    COLUMN_CLEAN_TEXT,    /* the same; what PostgreSQL cannot hold is replaced instead of refused */
+    COLUMN_TEXTS,         /* text[]: struct str_list */
+    COLUMN_DOUBLES,       /* jsonb: struct double_map */
+    COLUMN_TIME,          /* timestamptz: int64_t, in milliseconds */
+    COLUMN_TIME_OR_NULL,  /* the same; null where PostgreSQL cannot hold it */
+    COLUMN_INT,           /* integer: int32_t */
+    COLUMN_LONG,          /* bigint: int64_t */
+    COLUMN_BYTES,         /* bytea: struct str or NULL */
+    COLUMN_KAFKA_KEY,     /* bytea: the key of the Kafka record; no field */
+    COLUMN_KAFKA_HEADERS, /* jsonb: its headers, as headers_put_json() writes them; no field */
 };
 
 struct sink_column {
     const char *name;
     enum column_type type;
-    const char *field; /* of the record */
+    size_t offset; /* of the field in the record */
 };
 
 struct sink {
@@ -43,9 +45,17 @@ struct sink {
     const struct record_type *type;
     const struct sink_column *columns;
     int column_count;
+    bool wants_headers;  /* one of the columns is of COLUMN_KAFKA_HEADERS */
     int key_columns;     /* SINK_LATEST: the first columns are the primary key */
     const char *removed; /* SINK_LATEST: SQL on a row that says that its key has none any more,
                             beginning with a column; NULL: none does */
+};
+
+/* What columns are taken from; borrows everything. */
+struct sink_record {
+    const void *fields; /* a structure of the sink's type */
+    struct str key;     /* of the Kafka record, as are the headers */
+    struct str headers; /* as stream/headers.h has them; empty where the sink wants none */
 };
 
 /* NULL behind the last. */
@@ -60,5 +70,5 @@ extern const struct sink dead_letters_sink;
  * and why), ERR_TOO_LARGE (a key that no index can hold): the row is not there then. Out of memory
  * shows in buf_ok().
  */
-int sink_put_row(struct buf *rows, const struct sink *s, const void *record, struct str kafka_key,
+int sink_put_row(struct buf *rows, const struct sink *s, const struct sink_record *record,
                  size_t *key_bytes, struct err *e);

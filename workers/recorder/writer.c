@@ -3,8 +3,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-int writer_init(struct writer *w, const struct db_opts *opts, const char *group, struct metrics *m,
-                struct err *e)
+int writer_init(struct writer *w, const struct db_opts *opts, const char *group,
+                struct codec *codec, struct metrics *m, struct err *e)
 {
     static const double seconds[] = {0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10};
     *w = (struct writer){.group = group, .metrics = m};
@@ -14,7 +14,7 @@ int writer_init(struct writer *w, const struct db_opts *opts, const char *group,
         metric_histogram(m, "flotilla_recorder_commit_seconds", "Time to write and commit a batch.",
                          seconds, sizeof seconds / sizeof *seconds);
     int rc = db_new(&w->db, opts, e);
-    return rc ? rc : batch_new(&w->batch, e);
+    return rc ? rc : batch_new(&w->batch, codec, e);
 }
 
 void writer_free(struct writer *w)

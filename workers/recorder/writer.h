@@ -17,9 +17,9 @@ struct writer {
     struct histogram *commit_seconds;
 };
 
-/* Borrows group and metrics; does not connect. Fails as db_new(). */
-int writer_init(struct writer *w, const struct db_opts *opts, const char *group, struct metrics *m,
-                struct err *e);
+/* Borrows group, codec and metrics; does not connect. Fails as db_new(). */
+int writer_init(struct writer *w, const struct db_opts *opts, const char *group,
+                struct codec *codec, struct metrics *m, struct err *e);
 void writer_free(struct writer *w);
 
 /*
