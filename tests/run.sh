@@ -24,10 +24,8 @@ set -euo pipefail
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 BUILD_DIR=$(realpath -m -- "${BUILD_DIR:-$ROOT/build}")
 readonly ROOT BUILD_DIR
-
-say() {
-    printf '%s\n' "$*" >&2
-}
+# shellcheck source-path=SCRIPTDIR source=../deploy/local/lib.sh
+. "$ROOT/deploy/local/lib.sh"
 
 # quiet COMMAND...: shows what a step printed only if it fails.
 quiet() {
@@ -38,17 +36,14 @@ quiet() {
     fi
 }
 
-# Debian's Python has YAML; another one that stands before it in PATH may not.
+# Prints the Python that has what tests/requirements.txt lists, and Debian's YAML.
 python() {
-    local candidate
-    for candidate in python3 /usr/bin/python3; do
-        if "$candidate" -c 'import yaml' 2>/dev/null; then
-            printf '%s' "$candidate"
-            return 0
-        fi
-    done
-    say "run.sh: no Python 3 with YAML: run deploy/local/install.sh --tests"
-    return 1
+    local directory
+    directory=$(test_python)
+    [[ -x $directory/bin/python ]] ||
+        die "The Python of the tests is not there." "Nobody has made $directory yet." \
+            "Run deploy/local/install.sh --tests."
+    printf '%s' "$directory/bin/python"
 }
 
 # One build at a time in a directory. Each run tests a copy of its own, which nobody builds anew.
@@ -64,7 +59,7 @@ build() {
     quiet cmake --build "$BUILD_DIR" --parallel "$(nproc)"
     quiet cmake --install "$BUILD_DIR" --prefix "$RUN_DIR/installed"
     mkdir "$RUN_DIR/unit"
-    find "$BUILD_DIR/tests" -maxdepth 1 -type f -name 'test_*' -executable \
+    find "$BUILD_DIR/tests" -maxdepth 1 -type f \( -name 'test_*' -o -name '*_probe' \) -executable \
         -exec cp -t "$RUN_DIR/unit" {} +
     exec {lock}>&-
 }

@@ -7,8 +7,10 @@
 #   install.sh --tests    also what the tests need
 #
 # Kafka comes from Maven Central, through Maven and its settings, into
-# ${XDG_CACHE_HOME:-~/.cache}/flotilla/kafka-VERSION. When nothing is missing, nothing is asked
-# of the network and it is done at once. Two runs at a time do not harm each other.
+# ${XDG_CACHE_HOME:-~/.cache}/flotilla/kafka-VERSION. The tests' Kafka clients stand beside it: those
+# of Java come the same way (tests/support/java/pom.xml), those of Python from PyPI, through pip and
+# its settings (tests/requirements.txt). When nothing is missing, nothing is asked of the network and
+# it is done at once. Two runs at a time do not harm each other.
 #
 # From the environment:
 #   KAFKA_VERSION   default 4.2.0; 3.9.1 works as well, and both can be installed
@@ -31,7 +33,7 @@ readonly SERVER_PACKAGES=(
 )
 readonly TEST_PACKAGES=(
     python3 python3-yaml python3-venv clang clang-format libclang-rt-14-dev valgrind libavro-dev
-    faketime
+    faketime openssl openjdk-17-jdk-headless
 )
 readonly LOCK_SECONDS=600
 
@@ -124,6 +126,50 @@ install_packages() { # PACKAGE...
             "Remove the cause and run this again. All of it is in $log."
 }
 
+# ---------------------------------------------------------------- what is fetched
+
+# fetch WHAT DIRECTORY COMMAND...: has COMMAND... WORK make WORK/complete, which then becomes the
+# directory: that is complete or not there at all.
+fetch() {
+    local what=$1 target=$2 work lock
+    shift 2
+    [[ ! -e $target ]] || return 0
+    mkdir -p "${target%/*}"
+    exec {lock}>"${target%/*}/lock"
+    # Another run may be fetching the same; then there is nothing left to do afterwards.
+    flock -w "$LOCK_SECONDS" "$lock" ||
+        die "$what: not fetched." "Another install.sh has been at it for $LOCK_SECONDS s." \
+            "See with ps what it does, end it if it hangs, and run this again."
+    if [[ ! -e $target ]]; then
+        say "fetching $what ..."
+        work=$(mktemp -d "${target%/*}/fetching.XXXXXXXX")
+        # shellcheck disable=SC2064 # The name of now is meant.
+        trap "rm -rf ${work@Q}" EXIT
+        "$@" "$work"
+        mv -T "$work/complete" "$target"
+        rm -rf "$work"
+        trap - EXIT
+    fi
+    exec {lock}>&-
+}
+
+# Maven says first what is wrong and then at length how to ask it for more.
+maven_error() {
+    local lines
+    lines=$(grep -ao '\[ERROR\] ..*' "$log" | head -n 1 | cut -c 9-600) || true
+    printf '%s' "${lines:-$(log_excerpt "$log")}"
+}
+
+# copy_jars WHAT WORK: all that the Maven project WORK/pom.xml depends on.
+copy_jars() {
+    # Without --update-snapshots it would not ask again for what was not found a while ago.
+    logged mvn --batch-mode --quiet --strict-checksums --update-snapshots --file "$2/pom.xml" \
+        org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies \
+        "-DoutputDirectory=$2/complete" ||
+        die "$1 could not be fetched." "$(maven_error)" \
+            "Check that the version exists and that Maven reaches Maven Central or a mirror of it"$'\n'"(~/.m2/settings.xml), then run this again. All of it is in $log."
+}
+
 # ---------------------------------------------------------------- Kafka
 
 # A Maven project that depends on nothing but the server and its tools.
@@ -160,47 +206,43 @@ write_project() { # VERSION
 POM
 }
 
-# Maven says first what is wrong and then at length how to ask it for more.
-maven_error() {
-    local lines
-    lines=$(grep -ao '\[ERROR\] ..*' "$log" | head -n 1 | cut -c 9-600) || true
-    printf '%s' "${lines:-$(log_excerpt "$log")}"
-}
-
-# fetch_kafka VERSION DIRECTORY: the directory gets its name when it is complete, not before.
-fetch_kafka() {
-    local version=$1 target=$2 work lock
-    mkdir -p "${target%/*}"
-    exec {lock}>"${target%/*}/lock"
-    # Another run may be fetching the same; then there is nothing left to do afterwards.
-    flock -w "$LOCK_SECONDS" "$lock" ||
-        die "Kafka $version was not fetched." \
-            "Another install.sh has been at it for $LOCK_SECONDS s." \
-            "See with ps what it does, end it if it hangs, and run this again."
-    if [[ ! -e $target ]]; then
-        say "fetching Kafka $version through Maven, about 55 MB ..."
-        work=$(mktemp -d "${target%/*}/fetching.XXXXXXXX")
-        # shellcheck disable=SC2064 # The name of now is meant.
-        trap "rm -rf ${work@Q}" EXIT
-        write_project "$version" >"$work/pom.xml"
-        # Without --update-snapshots it would not ask again for what was not found a while ago.
-        logged mvn --batch-mode --quiet --strict-checksums --update-snapshots \
-            --file "$work/pom.xml" \
-            org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies \
-            "-DoutputDirectory=$work/jars" ||
-            die "Kafka $version could not be fetched." "$(maven_error)" \
-                "Check that the version exists and that Maven reaches Maven Central or a mirror of it"$'\n'"(~/.m2/settings.xml), then run this again. All of it is in $log."
-        mv -T "$work/jars" "$target"
-        rm -rf "$work"
-        trap - EXIT
-    fi
-    exec {lock}>&-
+make_kafka_jars() { # VERSION WORK
+    write_project "$1" >"$2/pom.xml"
+    copy_jars "Kafka $1" "$2"
 }
 
 install_kafka() { # VERSION
     local target
     target=$(kafka_jars "$1")
-    [[ -e $target ]] || fetch_kafka "$1" "$target"
+    fetch "Kafka $1 through Maven, about 55 MB" "$target" make_kafka_jars "$1"
+}
+
+# ---------------------------------------------------------------- the tests' Kafka clients
+
+make_java_client_jars() { # WORK
+    cp "$TESTS/support/java/pom.xml" "$1/pom.xml"
+    copy_jars "The tests' Java client" "$1"
+}
+
+# An environment may be moved, but for its scripts: those have the place where they were made in
+# their first line, and nobody needs them. YAML stays Debian's.
+make_python() { # WORK
+    logged /usr/bin/python3 -m venv --system-site-packages "$1/complete" ||
+        die "The tests' Python environment could not be made." "$(log_excerpt "$log")" \
+            "Remove the cause and run this again. All of it is in $log."
+    logged "$1/complete/bin/python" -m pip install --quiet --no-input --disable-pip-version-check \
+        --no-deps --only-binary :all: --requirement "$TESTS/requirements.txt" ||
+        die "The tests' Python packages could not be fetched." "$(log_excerpt "$log")" \
+            "Check that pip reaches PyPI or a mirror of it (pip config list) and that this system's"$'\n'"Python has wheels of these versions, then run this again. All of it is in $log."
+    find "$1/complete/bin" -type f -delete
+}
+
+install_clients() {
+    local target
+    target=$(java_client_jars)
+    fetch "the tests' Java client through Maven, about 25 MB" "$target" make_java_client_jars
+    target=$(test_python)
+    fetch "the tests' Python client through pip, about 20 MB" "$target" make_python
 }
 
 # ---------------------------------------------------------------- the command line
@@ -222,6 +264,7 @@ main() {
     check_kafka_version "$version"
     install_packages "${packages[@]}"
     install_kafka "$version"
+    [[ ${1:-} != --tests ]] || install_clients
     [[ -z $log ]] || rm -f "$log"
     say "all there: ${#packages[@]} Debian packages, Kafka $version ($(elapsed))"
 }

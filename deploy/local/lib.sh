@@ -9,6 +9,9 @@ readonly BEGAN_US=${EPOCHREALTIME/[.,]/}
 # What Kafka is installed and started when KAFKA_VERSION says nothing.
 readonly KAFKA_DEFAULT_VERSION=4.2.0
 
+# Where the tests are; what they need beyond the servers is said there.
+readonly TESTS=${BASH_SOURCE[0]%/*}/../../tests
+
 # ---------------------------------------------------------------- messages
 
 # Progress goes to stderr, so that stdout stays free for what a caller wants to read.
@@ -43,13 +46,34 @@ elapsed() {
     printf '%d.%d s' $((tenths / 10)) $((tenths % 10))
 }
 
-# ---------------------------------------------------------------- Kafka's jars
+# ---------------------------------------------------------------- what install.sh fetches
+#
+# Each in a directory of its own, named by what decides its contents.
 
-kafka_jars() { # VERSION: prints the directory that install.sh fills
+in_cache() { # NAME: prints a path
     [[ -n ${XDG_CACHE_HOME:-}${HOME:-} ]] ||
-        die "Cannot tell where Kafka's jars are kept." "Neither XDG_CACHE_HOME nor HOME is set." \
+        die "Cannot tell where $1 is kept." "Neither XDG_CACHE_HOME nor HOME is set." \
             "Set HOME and run this again."
-    printf '%s/flotilla/kafka-%s' "${XDG_CACHE_HOME:-$HOME/.cache}" "$1"
+    printf '%s/flotilla/%s' "${XDG_CACHE_HOME:-$HOME/.cache}" "$1"
+}
+
+kafka_jars() { # VERSION: prints the directory of its jars
+    in_cache "kafka-$1"
+}
+
+# Prints the directory of the tests' Python environment. It holds on to the version of the system's
+# Python, so a new one of those gets a new environment.
+test_python() {
+    local hash
+    hash=$({ readlink -f /usr/bin/python3 && cat "$TESTS/requirements.txt"; } | sha256sum)
+    in_cache "python-${hash:0:12}"
+}
+
+# Prints the directory of the jars that a Java application with Avro has; for the tests.
+java_client_jars() {
+    local hash
+    hash=$(sha256sum <"$TESTS/support/java/pom.xml")
+    in_cache "java-client-${hash:0:12}"
 }
 
 check_kafka_version() { # VERSION

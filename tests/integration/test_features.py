@@ -265,7 +265,7 @@ def hostile_events(now):
         ("a text that is not UTF-8", "undecodable", avro.header("event") + avro.event(b"\xff\xfe", "click", "u", now)),
         ("a schema nobody knows", "unknown_schema", b"\xc3\x01" + b"\x01\x02\x03\x04\x05\x06\x07\x08" + good),
         ("half an object of JSON", "undecodable", b'{"event_id": "x", "event": '),
-        ("JSON, too deep", "undecodable", b'{"a":' * 50_000),
+        ("JSON, too deep", "too_large", b'{"a":' * 50_000),
         ("JSON without a field that must be given", "schema_mismatch", as_json({"event_id": "x", "event": "click"})),
         ("JSON with a text for a number", "schema_mismatch", event_json(1, "now")),
         ("JSON with a text for a list", "schema_mismatch", event_json(2, now, propositions="p")),

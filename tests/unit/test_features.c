@@ -222,12 +222,12 @@ static void totals_that_cannot_be_read_are_left_alone(void **state)
     record_encode(&record, &feature_state_type, &s);
     struct str none = {NULL, 0};
     const struct input bad[] = {
-        {T_TOTALS, 0, 0, 0, str_of("total(user)"), buf_str(&record)},
-        {T_TOTALS, 0, 0, 0, str_of("total(user)"), str_of("x")},
-        {T_TOTALS, 0, 0, 0, str_of("total(user)"), none},
-        {T_TOTALS, 0, 0, 0, str_of("user"), buf_str(&record)},
-        {T_TOTALS, 0, 0, 0, str_of("total(old)"), buf_str(&record)},
-        {T_TOTALS, 0, 0, 0, none, buf_str(&record)},
+        {T_TOTALS, 0, 0, 0, str_of("total(user)"), buf_str(&record), NULL},
+        {T_TOTALS, 0, 0, 0, str_of("total(user)"), str_of("x"), NULL},
+        {T_TOTALS, 0, 0, 0, str_of("total(user)"), none, NULL},
+        {T_TOTALS, 0, 0, 0, str_of("user"), buf_str(&record), NULL},
+        {T_TOTALS, 0, 0, 0, str_of("total(old)"), buf_str(&record), NULL},
+        {T_TOTALS, 0, 0, 0, none, buf_str(&record), NULL},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         assert_int_equal(features_total(x.events.f, &bad[i], &e), 0);

@@ -78,7 +78,7 @@ static void buried(struct member *m, struct input in, const char *reason, const 
 
 static struct input json(const char *key, const char *value, int64_t kafka_ms)
 {
-    return (struct input){"events", 0, 41, kafka_ms, str_of(key), str_of(value)};
+    return (struct input){"events", 0, 41, kafka_ms, str_of(key), str_of(value), NULL};
 }
 
 static void events_that_cannot_be_used_are_dead_letters_with_their_reason(void **state)
@@ -121,10 +121,11 @@ static void events_that_cannot_be_used_are_dead_letters_with_their_reason(void *
     struct buf avro = {0};
     event.value = (struct optional_double){true, NAN};
     record_encode(&avro, &event_type, &event);
-    buried(m, (struct input){"events", 0, 41, 9, str_of("u"), buf_str(&avro)}, "invalid_value",
-           "finite");
+    buried(m, (struct input){"events", 0, 41, 9, str_of("u"), buf_str(&avro), NULL},
+           "invalid_value", "finite");
     avro.len -= 2;
-    buried(m, (struct input){"events", 0, 41, 9, str_of("u"), buf_str(&avro)}, "undecodable", "");
+    buried(m, (struct input){"events", 0, 41, 9, str_of("u"), buf_str(&avro), NULL}, "undecodable",
+           "");
     buf_free(&avro);
     stop(&x);
 }
@@ -148,12 +149,12 @@ static void an_event_with_too_many_keys_is_a_dead_letter(void **state)
                                 list_attribute("more", items, MANY)};
     struct entity p = {.id = str_of("p"), .timestamp = 1, .active = true, .attributes = {lists, 2}};
     record_encode(&value, &entity_type, &p);
-    struct input in = {"propositions", 0, 0, 0, str_of("p"), buf_str(&value)};
+    struct input in = {"propositions", 0, 0, 0, str_of("p"), buf_str(&value), NULL};
     assert_int_equal(features_entity(x.events.f, SIDE_PROPOSITION, &in, &e), 0);
     struct event event = event_of(&place, "i", "click", "u", 9, "p");
     record_encode(&avro, &event_type, &event);
-    buried(&x.events, (struct input){"events", 0, 41, 9, str_of("u"), buf_str(&avro)}, "too_large",
-           "more than 1000000 keys");
+    buried(&x.events, (struct input){"events", 0, 41, 9, str_of("u"), buf_str(&avro), NULL},
+           "too_large", "more than 1000000 keys");
     buf_free(&value);
     buf_free(&avro);
     stop(&x);
@@ -166,7 +167,7 @@ static void refused(struct fixture *x, struct member *m, struct str key, struct 
     int64_t low_water = -1;
     struct shard *s = NULL;
     struct shard_opts opts = {m->kind, 0, 1, 1};
-    struct input in = {m->kind == SHARD_USERS ? T_USER : T_SHARED, 0, 17, 0, key, value};
+    struct input in = {m->kind == SHARD_USERS ? T_USER : T_SHARED, 0, 17, 0, key, value, NULL};
     (void)x;
     assert_int_equal(shard_new(&s, &opts, &e), 0);
     int rc = features_restore(m->f, s, &in, 0, &low_water, &e);
@@ -248,7 +249,7 @@ static void deltas_that_cannot_be_used_are_dead_letters_and_unknown_scopes_are_n
     cell_fingerprints(&layout, &x.set->scopes[feature_set_scope(x.set, str_of("proposition"))]);
     struct feature_delta delta = {buf_str(&layout), str_of("damaged")};
     record_encode(&record, &feature_delta_type, &delta);
-    struct input in = {T_DELTAS, 0, 5, 0, key, buf_str(&record)};
+    struct input in = {T_DELTAS, 0, 5, 0, key, buf_str(&record), NULL};
     buried(m, in, "undecodable", "the cell of scope proposition is damaged");
     in.key = str_of("no zero");
     buried(m, in, "undecodable", "the key is no scope");
@@ -283,7 +284,8 @@ static void entities_that_cannot_be_used_change_nothing_and_are_reported_once(vo
         {"p", "{", "undecodable"},
     };
     for (size_t i = 0; i < 4; i++) {
-        struct input in = {"propositions", 0, 1, 0, str_of(cases[i].key), str_of(cases[i].value)};
+        struct input in = {"propositions",         0,   1, 0, str_of(cases[i].key),
+                           str_of(cases[i].value), NULL};
         struct arena a = {0};
         struct dead_letter d;
         struct outbox *o = &x.events.outbox;
@@ -300,7 +302,7 @@ static void entities_that_cannot_be_used_change_nothing_and_are_reported_once(vo
         arena_free(&a);
     }
     outbox_reset(&x.events.outbox);
-    struct input tombstone = {"propositions", 0, 1, 0, str_of("p"), {NULL, 0}};
+    struct input tombstone = {"propositions", 0, 1, 0, str_of("p"), {NULL, 0}, NULL};
     assert_int_equal(features_entity_check(x.events.f, &tombstone, &x.events.outbox, &e), 0);
     assert_int_equal(outbox_count(&x.events.outbox), 0);
     stop(&x);
