@@ -48,16 +48,23 @@ static bool has_encoded_parameter(const char *url)
     return false;
 }
 
+/* Behind the scheme; clients forgive one slash too few or too many. NULL: it has none. */
+static const char *behind_scheme(const char *url)
+{
+    const char *scheme = strstr(url, ":/");
+    return scheme ? scheme + 1 + strspn(scheme + 1, "/") : NULL;
+}
+
 /* The user part of a URL stands before its last @: a password may have one in it that should have
  * been written %40, and there may be several URLs. Without a colon it is a user's name in
  * PostgreSQL; elsewhere it may well be a token. *from and *to: what is to be hidden. */
 static bool find_user_part(const char *url, const char **from, const char **to)
 {
-    const char *scheme = strstr(url, "://"), *first = scheme ? strchr(scheme + 3, '@') : NULL;
+    const char *start = behind_scheme(url), *first = start ? strchr(start, '@') : NULL;
     if (!first)
         return false;
-    const char *colon = memchr(scheme + 3, ':', (size_t)(first - scheme - 3));
-    *from = colon ? colon + 1 : scheme + 3;
+    const char *colon = memchr(start, ':', (size_t)(first - start));
+    *from = colon ? colon + 1 : start;
     *to = strrchr(url, '@');
     return colon || strncmp(url, "postgres", 8) != 0 ||
            memchr(first + 1, '@', strcspn(first + 1, "?"));

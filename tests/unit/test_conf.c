@@ -201,6 +201,7 @@ static void the_user_part_of_another_url_is_masked_whole(void **state)
     (void)state;
     masked("schema_registry.url", "https://token@host:8081", "https://***@host:8081");
     masked("schema_registry.url", "https://me:pass@host", "https://me:***@host");
+    masked("schema_registry.url", "https:/me:pass@host", "https:/me:***@host");
     masked("schema_registry.url", "https://host:8081", "https://host:8081");
     masked("schema_registry.url", "https://t1@h1:8081,https://t2@h2:8081", "https://***@h2:8081");
     masked("schema_registry.url", "https://h1:8081,https://h2:8081",
