@@ -156,6 +156,15 @@ static int plan_for(struct codec *c, const struct plan **out, const struct recor
     return 0;
 }
 
+/* What was registered by this program needs no asking. */
+static const struct schema *own_of_id(const struct codec *c, uint32_t id)
+{
+    for (size_t i = 0; i < c->declared_count; i++)
+        if (c->declared[i].id == id)
+            return c->own[c->declared[i].type->place].schema;
+    return NULL;
+}
+
 static int decode_confluent(struct codec *c, void *out, const struct record_type *type,
                             struct str bytes, struct arena *a, struct err *e)
 {
@@ -171,7 +180,8 @@ static int decode_confluent(struct codec *c, void *out, const struct record_type
             "byte 1: written with schema id %u of a registry: give the registry's address "
             "as schema_registry.url",
             (unsigned)id);
-    int rc = registry_schema(c->registry, id, &writer, e);
+    writer = own_of_id(c, id);
+    int rc = writer ? 0 : registry_schema(c->registry, id, &writer, e);
     if (!rc)
         rc = plan_for(c, &plan, type, writer, e);
     if (!rc)

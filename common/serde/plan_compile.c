@@ -144,7 +144,7 @@ static int resolve_enum(struct compiler *c, struct step *s, const struct schema_
 static void set_bounds(struct step *s, const struct schema_node *w)
 {
     s->least_bytes = w->items->least_bytes + (w->type == SCHEMA_MAP);
-    s->cost = s->least_bytes ? 1 : w->items->parts;
+    s->cost = w->items->parts > s->least_bytes ? w->items->parts - s->least_bytes : 1;
 }
 
 static int resolve_items(struct compiler *c, struct step *s, const struct schema_node *w,

@@ -57,7 +57,7 @@ struct step {
     struct str field;    /* for messages; data NULL: it is none */
     size_t value_offset; /* of the value in a map's entry */
     size_t least_bytes;  /* that an item takes, encoded */
-    size_t cost; /* of an item, against VALUE_MAX_ITEMS: of one without bytes all its parts */
+    size_t cost; /* of an item, against VALUE_MAX_ITEMS: its parts that need no bytes, at least 1 */
     union {
         const struct step *inner;
         const struct program *program;

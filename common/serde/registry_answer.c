@@ -30,6 +30,12 @@ static int parse(json_t **out, struct str body, struct err *e)
     if (body.len > REGISTRY_ANSWER_MAX_BYTES)
         return err_set(e, ERR_TOO_LARGE, "the answer has %zu bytes: %d are the limit", body.len,
                        REGISTRY_ANSWER_MAX_BYTES);
+    /* A page of somebody else's, whatever its size. */
+    size_t space = 0;
+    while (space < body.len && memchr(" \t\r\n", body.data[space], 4))
+        space++;
+    if (space == body.len || body.data[space] != '{')
+        return err_set(e, ERR_CORRUPT, "the answer is no JSON object");
     if (has_too_many_values(body))
         return err_set(e, ERR_TOO_LARGE, "the answer has more than %d values",
                        REGISTRY_ANSWER_MAX_VALUES);

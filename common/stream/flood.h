@@ -4,7 +4,8 @@
  * A producer that sends nothing but rubbish would have its topic copied into `dead-letters`. With
  * dead_letters.max_share above 0 reading stops instead, for a person to look at. One thread; no
  * clock: "lately" is about the last thousand records, each counting a thousandth less with every
- * one that follows.
+ * one that follows. It starts from nothing wherever reading starts: rubbish alone comes over 5 %
+ * with the 52nd record, a steady 6 % after about 1,800.
  */
 #pragma once
 

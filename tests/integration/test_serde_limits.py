@@ -115,6 +115,15 @@ class Limits(Case):
         for data in (number(2**62) + b"\0", number(-2**62) + b"\0\0", (number(MAX_ITEMS)) * 2 + b"\0"):
             self.too_large("too many items", data, record("R", x=NULLS), record("R"))
 
+    def test_items_of_few_bytes_and_many_parts_are_counted_by_their_parts(self):
+        """A record and its 1,001 fields, of which one has a byte: 1,001 parts for nothing."""
+        item = record("I", b="boolean", **{f"n{i}": "null" for i in range(1000)})
+        writer = record("R", x={"type": "array", "items": item})
+        most = MAX_ITEMS // 1001
+        for reader in (writer, record("R")):
+            self.accepted(number(most) + b"\1" * most + b"\0", writer, reader)
+            self.too_large("too many items", number(most + 1) + b"\1" * (most + 1) + b"\0", writer, reader)
+
     def test_announced_items_are_compared_with_what_is_left(self):
         for kind in ("long", "string", "boolean", {"type": "fixed", "name": "F", "size": 1}, ["null"],
                      {"type": "array", "items": "null"}):

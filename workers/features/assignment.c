@@ -200,6 +200,8 @@ static int settle(struct assignment *a, struct lane *l, int64_t committed, struc
     shard_free(l->shard);
     l->shard = NULL;
     l->stale = true;
+    l->flooded = false;
+    l->flood = (struct flood){0};
     l->position = l->committed;
     l->marked = LANE_NO_OFFSET;
     l->marked_ms = 0;
@@ -286,15 +288,14 @@ static int read_checkpoint(void *arg, const rd_kafka_message_t *m, struct err *e
 
 /* Where reading starts. What the log has lost, or the group has forgotten, cannot be made up for in
  * silence. */
-static int find_start(struct assignment *a, struct lane *l, int64_t *start, struct err *e)
+static int find_start(struct assignment *a, struct lane *l, struct err *e)
 {
-    int64_t first, end;
+    int64_t first, end, start;
     int rc =
         kafka_offsets(a->opts.consumer, l->topic, l->partition, CALL_TIMEOUT_MS, &first, &end, e);
     if (rc)
         return rc;
     l->end = end;
-    *start = l->position;
     if (!l->stale)
         return 0;
     if (l->committed == LANE_NO_OFFSET && l->shard && shard_keys(l->shard))
@@ -305,12 +306,12 @@ static int find_start(struct assignment *a, struct lane *l, int64_t *start, stru
                        "feature.totals and "
                        "create them again to count from the beginning of events",
                        l->topic, l->partition);
-    *start = l->committed == LANE_NO_OFFSET ? first : l->committed;
+    start = l->committed == LANE_NO_OFFSET ? first : l->committed;
     if (l->shard && l->committed != LANE_NO_OFFSET)
-        *start = l->low_water == LANE_NO_OFFSET ? first
-                 : l->low_water < l->committed  ? l->low_water
-                                                : l->committed;
-    if (first > *start || end < *start)
+        start = l->low_water == LANE_NO_OFFSET ? first
+                : l->low_water < l->committed  ? l->low_water
+                                               : l->committed;
+    if (first > start || end < start)
         return err_set(e, ERR_FATAL,
                        "%s partition %d has the offsets %lld to %lld but is to be read from %lld: "
                        "the topic was emptied, "
@@ -319,42 +320,20 @@ static int find_start(struct assignment *a, struct lane *l, int64_t *start, stru
                        "topics state.user, state.shared, feature.deltas and feature.totals to "
                        "count what is there from its "
                        "beginning",
-                       l->topic, l->partition, (long long)first, (long long)end, (long long)*start);
-    l->position = l->sent = l->acked = *start;
+                       l->topic, l->partition, (long long)first, (long long)end, (long long)start);
+    l->position = l->sent = l->acked = start;
     return 0;
 }
 
-static int start_reading(struct assignment *a, struct err *e)
+int assignment_halt(struct assignment *a, struct err *e)
 {
-    rd_kafka_topic_partition_list_t *list = list_of(a);
-    int64_t replay = 0;
-    size_t keys = 0;
-    int rc = list ? 0 : err_nomem(e);
-    for (size_t i = 0; i < a->count && !rc; i++) {
-        struct lane *l = &a->lanes[i];
-        rc = find_start(a, l, &list->elems[i].offset, e);
-        replay += lane_is_restoring(l) ? l->committed - l->position : 0;
-        keys += l->shard ? shard_keys(l->shard) : 0;
-    }
-    if (rc == ERR_UNAVAILABLE) {
-        LOG_WARN("waiting_for_offsets", LOG_ERR(e));
-        rc = 0;
-    } else if (!rc) {
-        rd_kafka_resp_err_t code = rd_kafka_assign(a->opts.consumer, list);
-        rc = code ? kafka_err(e, code, "start reading") : 0;
-        for (size_t i = 0; i < a->count; i++)
-            a->lanes[i].stale = false;
-        a->phase = PHASE_READY;
-        LOG_INFO("checkpoints_read", LOG_INT("partitions", a->count),
-                 LOG_INT("records", a->tail ? tail_done(a->tail) : 0), LOG_INT("keys", keys),
-                 LOG_INT("to_replay_records", replay),
-                 LOG_DOUBLE("seconds", (double)(clock_monotonic_us() - a->started_us) / 1e6));
-        tail_free(a->tail);
-        a->tail = NULL;
-    }
-    if (list)
-        rd_kafka_topic_partition_list_destroy(list);
-    return rc;
+    /* An empty list keeps the membership; no list would give it up. */
+    rd_kafka_topic_partition_list_t *none = rd_kafka_topic_partition_list_new(0);
+    if (!none)
+        return err_nomem(e);
+    rd_kafka_resp_err_t code = rd_kafka_assign(a->opts.consumer, none);
+    rd_kafka_topic_partition_list_destroy(none);
+    return code ? kafka_err(e, code, "stop reading") : 0;
 }
 
 int assignment_reread(struct assignment *a, struct err *e)
@@ -370,6 +349,35 @@ int assignment_reread(struct assignment *a, struct err *e)
     rd_kafka_resp_err_t code = rd_kafka_assign(a->opts.consumer, list);
     rd_kafka_topic_partition_list_destroy(list);
     return code ? kafka_err(e, code, "go on reading") : 0;
+}
+
+static int start_reading(struct assignment *a, struct err *e)
+{
+    int64_t replay = 0;
+    size_t keys = 0;
+    int rc = 0;
+    for (size_t i = 0; i < a->count && !rc; i++) {
+        struct lane *l = &a->lanes[i];
+        rc = find_start(a, l, e);
+        replay += lane_is_restoring(l) ? l->committed - l->position : 0;
+        keys += l->shard ? shard_keys(l->shard) : 0;
+    }
+    if (rc == ERR_UNAVAILABLE) {
+        LOG_WARN("waiting_for_offsets", LOG_ERR(e));
+        rc = 0;
+    } else if (!rc) {
+        rc = assignment_reread(a, e);
+        for (size_t i = 0; i < a->count; i++)
+            a->lanes[i].stale = false;
+        a->phase = PHASE_READY;
+        LOG_INFO("checkpoints_read", LOG_INT("partitions", a->count),
+                 LOG_INT("records", a->tail ? tail_done(a->tail) : 0), LOG_INT("keys", keys),
+                 LOG_INT("to_replay_records", replay),
+                 LOG_DOUBLE("seconds", (double)(clock_monotonic_us() - a->started_us) / 1e6));
+        tail_free(a->tail);
+        a->tail = NULL;
+    }
+    return rc;
 }
 
 static bool is_read(const struct assignment *a)

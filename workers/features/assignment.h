@@ -32,6 +32,7 @@ struct lane {
     int64_t marked_ms;
     int64_t end;              /* end of the partition as last heard of, for the lag */
     rd_kafka_message_t *held; /* waits for the schema registry, and the lane with it; NULL: none */
+    char why[256];            /* it waits */
     bool flooded;             /* too many of its records became dead letters: it is not read */
     struct flood flood;
 };
@@ -84,6 +85,10 @@ void assignment_park(struct assignment *a, bool lost);
  */
 int assignment_restore(struct assignment *a, int wait_ms, int64_t now_ms, bool *ready,
                        struct err *e);
+
+/* Reads nothing further until then, and stays in the group. Fails with ERR_UNAVAILABLE, ERR_FATAL.
+ */
+int assignment_halt(struct assignment *a, struct err *e);
 
 /* Reads on from where the lanes are, those that wait left out: to be called when one begins or
  * ceases to. Fails with ERR_UNAVAILABLE, ERR_FATAL. */

@@ -27,8 +27,9 @@ static int collect_lane(struct state *s, struct lane *l, int64_t now_ms, bool *m
         features_collect(s->features, l->shard, outbox(s), EPOCH_RECORDS, now_ms, &more_here, e);
     *more |= more_here;
     int64_t low_water = shard_low_water(l->shard, l->position);
-    if (!rc && low_water != l->marked &&
-        (now_ms - l->marked_ms >= MARK_INTERVAL_MS || now_ms < l->marked_ms)) {
+    bool is_due = low_water != l->marked &&
+                  (now_ms - l->marked_ms >= MARK_INTERVAL_MS || now_ms < l->marked_ms);
+    if (!rc && (is_due || shard_skipped(l->shard)->is_new)) {
         features_collect_mark(s->features, l->shard, low_water, outbox(s));
         l->marked = low_water;
         l->marked_ms = now_ms;

@@ -197,13 +197,17 @@ int features_collect(struct features *f, struct shard *s, struct outbox *out, si
     return rc ? rc : outbox_ok(out) ? 0 : err_nomem(e);
 }
 
-void features_collect_mark(struct features *f, const struct shard *s, int64_t low_water,
+void features_collect_mark(struct features *f, struct shard *s, int64_t low_water,
                            struct outbox *out)
 {
-    struct feature_state mark = {
-        .offset = low_water, .fingerprints = str_of(""), .state = str_of("")};
     const char *topic = state_topic(f, s);
+    skipped_forget(shard_skipped(s), low_water);
+    buf_reset(&f->converted);
+    skipped_write(shard_skipped(s), &f->converted);
+    struct feature_state mark = {
+        .offset = low_water, .fingerprints = str_of(""), .state = buf_str(&f->converted)};
     outbox_begin(out, topic, shard_partition(s), str_of(FEATURES_MARK));
     codec_encode(f->opts.codec, &out->bytes, topic, &feature_state_type, &mark);
     outbox_end(out);
+    out->bytes.failed |= f->converted.failed;
 }

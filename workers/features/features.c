@@ -129,6 +129,28 @@ static int bury_error(struct features *f, const struct input *in, struct outbox 
     return 0;
 }
 
+/*
+ * A record that cannot be decoded. Whether its schema is known may change: what was passed over for
+ * that is remembered for a replay, and what a replay cannot decode though it was counted is waited
+ * for.
+ */
+static int bury_undecodable(struct features *f, struct shard *s, const struct input *in,
+                            struct outbox *out, struct err *e)
+{
+    struct err why = {0};
+    if (e->code != ERR_NOT_FOUND)
+        return bury_error(f, in, out, e);
+    if (!out) {
+        err_wrap(e, "it was counted before, and cannot be decoded again");
+        return e->code = ERR_UNAVAILABLE;
+    }
+    if (skipped_add(shard_skipped(s), in->offset, &why)) {
+        *e = why;
+        return e->code;
+    }
+    return bury_error(f, in, out, e);
+}
+
 /* ------------------------------------------------------------ tables */
 
 static int read_entity(struct features *f, const struct input *in, struct entity *record,
@@ -252,10 +274,12 @@ int features_event(struct features *f, struct shard *s, const struct input *in, 
     if (!in->value.data)
         return bury(f, in, out, DEAD_INVALID_VALUE,
                     "the record has no value: an event cannot be removed");
+    if (!out && skipped_has(shard_skipped(s), in->offset))
+        return 0;
     arena_reset(&f->arena);
     int rc = codec_decode(f->opts.codec, &event, &event_type, in->value, &f->arena, e);
     if (rc)
-        return bury_error(f, in, out, e);
+        return bury_undecodable(f, s, in, out, e);
     if (!str_equal(in->key, event.user_id)) {
         err_set(&why, ERR_SCHEMA,
                 "the key is \"%.*s\", the user_id is \"%.*s\": they must be equal",
@@ -281,8 +305,10 @@ int features_delta(struct features *f, struct shard *s, const struct input *in, 
     if (!in->value.data)
         return bury(f, in, out, DEAD_INVALID_VALUE,
                     "the record has no value: a delta cannot be removed");
+    if (!out && skipped_has(shard_skipped(s), in->offset))
+        return 0;
     if (codec_decode(f->opts.codec, &delta, &feature_delta_type, in->value, &f->arena, e))
-        return bury_error(f, in, out, e);
+        return bury_undecodable(f, s, in, out, e);
     int scope = wire_read_key(f, in->key);
     if (scope == WIRE_DAMAGED)
         return bury(f, in, out, "undecodable", "the key is no scope with its key");

@@ -76,6 +76,7 @@ void features_drop_deltas(struct features *f);
 int features_collect(struct features *f, struct shard *s, struct outbox *out, size_t most,
                      int64_t now_ms, bool *more, struct err *e);
 
-/* The mark of a partition: every change before low_water is in its checkpoints. */
-void features_collect_mark(struct features *f, const struct shard *s, int64_t low_water,
+/* The mark of a partition: every change before low_water is in its checkpoints; with what was
+ * passed over since. Due as well in the epoch that passed something over. */
+void features_collect_mark(struct features *f, struct shard *s, int64_t low_water,
                            struct outbox *out);

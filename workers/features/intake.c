@@ -5,6 +5,8 @@
 #include "base/log.h"
 #include "stream/kafka.h"
 
+#include <stdio.h>
+
 /* Between looks at how far attributes were written. */
 enum { CATCH_UP_INTERVAL_MS = 20 };
 
@@ -33,13 +35,14 @@ static int dispatch(struct state *s, struct lane *l, const struct input *in, str
     }
 }
 
-/* A schema registry that is well answers at once; only one that is not makes a partition wait. */
+/* A schema registry that is well answers at once; only one that is not, or that is asked for many
+ * schemas in one turn, makes a partition wait. */
 static int dispatch_patiently(struct state *s, struct lane *l, const struct input *in,
                               struct outbox *out, int64_t now_ms, struct err *e)
 {
-    int spent_ms = 0, rc;
+    int rc;
     while ((rc = dispatch(s, l, in, out, now_ms, e)) == ERR_UNAVAILABLE && !l->held &&
-           codec_patience(s->env->codec, &spent_ms))
+           codec_patience(s->env->codec, &s->patience_ms))
         ;
     return rc;
 }
@@ -140,6 +143,7 @@ static void hold(struct state *s, struct lane *l, rd_kafka_message_t *m, const s
     LOG_WARN("partition_waits", LOG_TEXT("topic", l->topic), LOG_INT("partition", l->partition),
              LOG_INT("offset", m->offset), LOG_ERR(why));
     l->held = m;
+    snprintf(l->why, sizeof l->why, "%.255s", why->msg);
     s->reread = true;
 }
 
@@ -176,6 +180,7 @@ static int retry_held(struct state *s, int64_t now_ms, struct err *e)
             continue;
         rc = handle(s, l, l->held, now_ms, e);
         if (rc == ERR_UNAVAILABLE) {
+            snprintf(l->why, sizeof l->why, "%.255s", e->msg);
             rc = 0;
         } else if (!rc) {
             LOG_INFO("partition_goes_on", LOG_TEXT("topic", l->topic),
@@ -188,9 +193,24 @@ static int retry_held(struct state *s, int64_t now_ms, struct err *e)
     return rc;
 }
 
+/* Attributes wait for the schema registry, and no event can be handled without them: what was read
+ * is read again once they are known. */
+static int go_blind(struct state *s, struct err *e)
+{
+    LOG_WARN("attributes_wait", LOG_ERR(e));
+    s->blind = true;
+    s->reread = false;
+    return assignment_halt(s->assignment, e);
+}
+
 static int reread(struct state *s, struct err *e)
 {
-    if (!s->reread || s->rejected || s->pending || !assignment_is_ready(s->assignment))
+    if (s->blind && !tables_wait(s->tables)) {
+        LOG_INFO("attributes_go_on", LOG_INT("partitions", assignment_count(s->assignment)));
+        s->blind = false;
+        s->reread = true;
+    }
+    if (!s->reread || s->blind || s->rejected || s->pending || !assignment_is_ready(s->assignment))
         return 0;
     s->reread = false;
     return assignment_reread(s->assignment, e);
@@ -199,14 +219,17 @@ static int reread(struct state *s, struct err *e)
 int poll_records(struct state *s, int wait_ms, int64_t now_ms, struct err *e)
 {
     bool has_events;
+    s->patience_ms = 0;
     int rc = retry_held(s, now_ms, e);
     fill_batch(s, wait_ms, &has_events);
     if (has_events && !rc) {
         rc = tables_catch_up(s->tables, e);
         s->caught_up_us = clock_monotonic_us();
+        if (rc == ERR_UNAVAILABLE && !worker_stopping())
+            rc = go_blind(s, e);
     }
     for (int i = 0; i < s->batch_count; i++) {
-        if (!rc && !s->error.code)
+        if (!rc && !s->error.code && !s->blind)
             rc = handle_message(s, &s->batch[i], now_ms, e);
         if (s->batch[i])
             rd_kafka_message_destroy(s->batch[i]);

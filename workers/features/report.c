@@ -16,6 +16,7 @@ struct report {
     struct metric *keys, *bytes, *restored, *to_restore, *waiting;
     pthread_mutex_t lock; /* guards status */
     struct buf status;
+    size_t asked; /* the lane that is asked for its end if it waits: another one in each report */
 };
 
 int report_new(struct report **out, struct metrics *m, struct err *e)
@@ -65,15 +66,16 @@ void report_forget(struct report *r, struct assignment *a)
     }
 }
 
-static int64_t lag_of(struct lane *l, rd_kafka_t *consumer)
+/* Of a partition that waits nothing is fetched: where it ends is asked for. */
+static int64_t lag_of(struct lane *l, rd_kafka_t *consumer, bool ask)
 {
     int64_t low, high;
-    /* Of a partition that waits nothing is fetched: its end is asked for. */
-    if (lane_waits(l)
-            ? kafka_offsets(consumer, l->topic, l->partition, ASK_TIMEOUT_MS, &low, &high, NULL) ==
-                  0
-            : !rd_kafka_get_watermark_offsets(consumer, l->topic, l->partition, &low, &high))
-        l->end = high > l->end ? high : l->end;
+    bool known = lane_waits(l) ? ask && !kafka_offsets(consumer, l->topic, l->partition,
+                                                       ASK_TIMEOUT_MS, &low, &high, NULL)
+                               : !rd_kafka_get_watermark_offsets(consumer, l->topic, l->partition,
+                                                                 &low, &high);
+    if (known && high > l->end)
+        l->end = high;
     return l->end > l->acked && l->acked >= 0 ? l->end - l->acked : 0;
 }
 
@@ -101,6 +103,7 @@ void report_update(struct report *r, struct assignment *a, rd_kafka_t *consumer,
 {
     struct buf b = {0};
     size_t keys = 0, bytes = 0, owned = 0, waiting = 0;
+    r->asked = assignment_count(a) ? (r->asked + 1) % assignment_count(a) : 0;
     int64_t done, total;
     assignment_progress(a, &done, &total);
     buf_printf(&b,
@@ -117,7 +120,7 @@ void report_update(struct report *r, struct assignment *a, rd_kafka_t *consumer,
         keys += l->shard ? shard_keys(l->shard) : 0;
         bytes += l->shard ? shard_memory_bytes(l->shard) : 0;
         waiting += lane_waits(l);
-        put_lane(r, &b, l, lag_of(l, consumer));
+        put_lane(r, &b, l, lag_of(l, consumer, i == r->asked));
     }
     buf_put_u8(&b, ']');
     metric_set(r->keys, (double)keys);

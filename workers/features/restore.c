@@ -10,6 +10,14 @@ static int foreign(const struct input *in, struct err *e)
                    in->topic, in->partition, (long long)in->offset);
 }
 
+/* A checkpoint is written by one of us: its schema is somewhere, and waited for. */
+static int unknown(const struct input *in, struct err *e)
+{
+    err_wrap(e, "the checkpoint at %s partition %d offset %lld", in->topic, in->partition,
+             (long long)in->offset);
+    return e->code = ERR_UNAVAILABLE;
+}
+
 /* A walk over a user's record, for what may be damaged in it. */
 struct walk {
     const struct feature_set *set;
@@ -58,10 +66,12 @@ int features_restore(struct features *f, struct shard *s, const struct input *in
         return foreign(in, e);
     int rc = codec_decode(f->opts.codec, &state, &feature_state_type, in->value, &f->arena, e);
     if (rc)
-        return rc == ERR_UNAVAILABLE || rc == ERR_NOMEM ? rc : foreign(in, e);
+        return rc == ERR_UNAVAILABLE || rc == ERR_NOMEM ? rc
+               : rc == ERR_NOT_FOUND                    ? unknown(in, e)
+                                                        : foreign(in, e);
     if (str_is(in->key, FEATURES_MARK)) {
         *low_water = state.offset;
-        return 0;
+        return skipped_read(shard_skipped(s), state.state, e);
     }
     if (shard_kind(s) == SHARD_USERS)
         return restore_user(f, s, in, &state, now_ms, e);

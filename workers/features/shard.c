@@ -27,6 +27,7 @@ struct shard {
     struct queue fresh;   /* touched, not published for a while: due at once */
     struct queue cooling; /* published: not again until the interval has passed */
     struct queue checkpoint;
+    struct skipped skipped;
 };
 
 static bool push(struct queue *q, struct waiting w)
@@ -76,7 +77,13 @@ void shard_free(struct shard *s)
     free(s->fresh.items);
     free(s->cooling.items);
     free(s->checkpoint.items);
+    skipped_free(&s->skipped);
     free(s);
+}
+
+struct skipped *shard_skipped(struct shard *s)
+{
+    return &s->skipped;
 }
 
 enum shard_kind shard_kind(const struct shard *s)

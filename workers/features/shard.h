@@ -14,6 +14,7 @@
 
 #include "base/table.h"
 #include "feature/apply.h"
+#include "features/skipped.h"
 
 enum shard_kind { SHARD_USERS, SHARD_SHARED };
 
@@ -67,6 +68,9 @@ uint32_t shard_next_checkpoint(struct shard *s, int64_t now_ms, int64_t *offset)
 /* Where a replay of the log would have to start, given what was handed out by
  * shard_next_checkpoint; position: behind the last record handled. */
 int64_t shard_low_water(const struct shard *s, int64_t position);
+
+/* Records of the log that were passed over, from the low-water mark on. The shard's own. */
+struct skipped *shard_skipped(struct shard *s);
 
 size_t shard_keys(const struct shard *s);
 size_t shard_memory_bytes(const struct shard *s);

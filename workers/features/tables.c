@@ -140,12 +140,19 @@ int tables_catch_up(struct tables *t, struct err *e)
     while (rc == ERR_UNAVAILABLE && !worker_stopping()) {
         rc = tail_catch_up(t->attributes, CATCH_UP_MS, e);
         worker_alive(t->env);
+        if (rc == ERR_UNAVAILABLE && tail_waits(t->attributes))
+            return rc;
         if (rc == ERR_UNAVAILABLE) {
             LOG_WARN("waiting_for_attributes", LOG_ERR(e));
-            worker_say(t->env, tail_waits(t->attributes) ? codec_waiting(t->env->codec) : e->msg);
+            worker_say(t->env, e->msg);
         }
     }
     return rc;
+}
+
+bool tables_wait(const struct tables *t)
+{
+    return t->attributes && tail_waits(t->attributes);
 }
 
 bool tables_matter(const struct tables *t)

@@ -24,9 +24,12 @@ int tables_poll(struct tables *t, struct err *e);
  * Takes in all attributes that were acknowledged to their producers before the call: called when
  * events were read and are not handled yet, so that what was written before an event is known when
  * it is handled. A cluster that does not answer is waited for, until the worker is asked to stop.
- * Fails as tail.h.
+ * Fails as tail.h, with ERR_UNAVAILABLE where attributes wait for the schema registry.
  */
 int tables_catch_up(struct tables *t, struct err *e);
+
+/* Whether attributes wait for the schema registry. */
+bool tables_wait(const struct tables *t);
 
 /* Whether there are any attributes to be known. */
 bool tables_matter(const struct tables *t);

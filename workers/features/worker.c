@@ -251,14 +251,17 @@ static void status(void *self, struct buf *json)
 static void say_why(struct state *s, const struct lane *l)
 {
     char text[256];
-    if (l->held)
-        snprintf(text, sizeof text, "partition %d of %s waits at offset %lld: %s", l->partition,
-                 l->topic, (long long)l->held->offset, codec_waiting(s->env->codec));
+    if (s->blind)
+        snprintf(text, sizeof text, "attributes wait: %.230s", codec_waiting(s->env->codec));
+    else if (l->held)
+        snprintf(text, sizeof text, "partition %d of %.60s waits at offset %lld: %.150s",
+                 l->partition, l->topic, (long long)l->held->offset, l->why);
     else
-        snprintf(text, sizeof text,
-                 "partition %d of %s is not read further: %.0f %% of its last 1,000 records became "
-                 "dead letters, dead_letters.max_share is %g: see dead-letters, and restart",
-                 l->partition, l->topic, l->flood.share * 100, s->max_dead_share);
+        snprintf(
+            text, sizeof text,
+            "partition %d of %.60s is not read further: %.0f %% of its last 1,000 records became "
+            "dead letters, dead_letters.max_share is %g: see dead-letters, and restart",
+            l->partition, l->topic, l->flood.share * 100, s->max_dead_share);
     worker_say(s->env, text);
 }
 
@@ -272,7 +275,7 @@ static void announce(struct state *s)
         restoring = lane_is_restoring(l);
         waiting = l->owned && lane_waits(l) ? l : waiting;
     }
-    if (waiting) {
+    if (waiting || (s->blind && !restoring)) {
         if (worker_state(s->env) == WORKER_RUN)
             worker_become(s->env, WORKER_RESTORE);
         say_why(s, waiting);

@@ -27,7 +27,9 @@ struct state {
     rd_kafka_topic_partition_list_t *pending; /* given by the group, not begun yet */
     int event_partitions;
     bool draining, rejected, dirty;
-    bool reread; /* partitions began or ceased to wait */
+    bool reread;     /* partitions began or ceased to wait */
+    bool blind;      /* attributes wait: nothing is read */
+    int patience_ms; /* spent in this turn on the schema registry */
     double max_dead_share;
     bool committing; /* an epoch is under way */
     bool was_idle;   /* a poll came back empty since the last epoch */

@@ -39,6 +39,8 @@ struct recorder {
     const char *names[MAX_TOPICS + 1]; /* topics of sinks, with prefix; NULL behind the last */
     char group[256];
     enum phase phase;
+    bool flooded;
+    bool is_to_wait;          /* the record at hand */
     rd_kafka_message_t *held; /* in PHASE_ASKING: the record that waits */
     bool rejoin;              /* a claim was lost: leave the group and come back */
     struct err failure;       /* of a callback, for the turn to return */
@@ -59,9 +61,11 @@ struct recorder {
 /* A record that waits is read again from the log. */
 static void let_go(struct recorder *r)
 {
-    if (r->held)
-        rd_kafka_message_destroy(r->held);
+    if (!r->held)
+        return;
+    rd_kafka_message_destroy(r->held);
     r->held = NULL;
+    outage_ends(&r->registry);
 }
 
 /* Forgets what is not in PostgreSQL: it will be read again. */
@@ -86,7 +90,9 @@ static void lose_claim(struct recorder *r, const struct err *why)
 
 static int flow(struct recorder *r, struct err *e)
 {
-    r->phase = PHASE_FLOW;
+    r->phase = r->flooded ? PHASE_FLOODED : PHASE_FLOW;
+    if (r->flooded)
+        return partitions_halt(r->rk, e);
     return partitions_fetch(&r->partitions, r->rk, e);
 }
 
@@ -134,6 +140,7 @@ static void commit_last(struct recorder *r)
 static void on_assign(struct recorder *r, const rd_kafka_topic_partition_list_t *list)
 {
     LOG_INFO("assigned", LOG_INT("partitions", list->cnt));
+    r->flooded = false;
     int rc = partitions_set(&r->partitions, list, r->names, &r->failure);
     /* Where to start is PostgreSQL's to say, which may be away: until then nothing is fetched. */
     if (!rc)
@@ -246,10 +253,10 @@ static int watch_flood(struct recorder *r, const struct partition *p, struct err
         "%g: nothing is read further: see dead_letters, and restart",
         p->name, p->flood.share * 100, r->max_dead_share);
     LOG_ERROR("too_many_dead_letters", LOG_TEXT("partition", p->name), LOG_TEXT("meaning", text));
-    r->phase = PHASE_FLOODED;
+    r->flooded = true;
     worker_become(r->env, WORKER_RESTORE);
     worker_say(r->env, text);
-    return partitions_halt(r->rk, e);
+    return flow(r, e);
 }
 
 /* The record that waits, once more. */
@@ -263,11 +270,10 @@ static int retry_held(struct recorder *r, struct err *e)
         outage_goes_on(&r->registry, &why);
         return 0;
     }
-    outage_ends(&r->registry);
     let_go(r);
     if (rc)
         return err_set(e, rc, "%s", why.msg);
-    return flow(r, e);
+    return p && flood_is_over(&p->flood, r->max_dead_share) ? watch_flood(r, p, e) : flow(r, e);
 }
 
 static int on_record(struct recorder *r, const rd_kafka_message_t *m, struct err *e)
@@ -280,7 +286,8 @@ static int on_record(struct recorder *r, const rd_kafka_message_t *m, struct err
     int spent_ms = 0, rc;
     while ((rc = add(r, p, &in, e)) == ERR_UNAVAILABLE && codec_patience(r->env->codec, &spent_ms))
         ;
-    return rc ? rc : watch_flood(r, p, e);
+    r->is_to_wait = rc == ERR_UNAVAILABLE;
+    return r->is_to_wait ? 0 : rc ? rc : watch_flood(r, p, e);
 }
 
 /* The end of a partition also tells of the marks of transactions behind its last record, which are
@@ -353,7 +360,9 @@ static int poll_records(struct recorder *r, struct err *e)
         if (r->phase == PHASE_FLOW && due_us < left_us)
             left_us = due_us;
         rd_kafka_message_t *m = rd_kafka_consumer_poll(r->rk, (int)((left_us + 999) / 1000));
-        if (m && (rc = on_message(r, m, e)) == ERR_UNAVAILABLE) {
+        r->is_to_wait = false;
+        rc = m ? on_message(r, m, e) : 0;
+        if (r->is_to_wait) {
             r->held = m;
             r->phase = PHASE_ASKING;
             rc = partitions_halt(r->rk, e);
