@@ -176,7 +176,7 @@ static int retry_held(struct state *s, int64_t now_ms, struct err *e)
     int rc = 0;
     for (size_t i = 0; i < assignment_count(s->assignment) && !rc; i++) {
         struct lane *l = assignment_lane(s->assignment, i);
-        if (!l->held || s->rejected || s->pending)
+        if (!l->held || s->rejected || s->pending || s->blind)
             continue;
         rc = handle(s, l, l->held, now_ms, e);
         if (rc == ERR_UNAVAILABLE) {
