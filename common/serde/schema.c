@@ -22,15 +22,6 @@ static const struct schema_node primitives[] = {
     PRIMITIVE(SCHEMA_STRING, struct str, 1),
 };
 
-static const char *const type_names[] = {"null",   "boolean", "int",    "long",  "float",
-                                         "double", "bytes",   "string", "fixed", "enum",
-                                         "array",  "map",     "union",  "record"};
-
-struct str schema_type_name(const struct schema_node *n)
-{
-    return n->name.data ? n->name : str_of(type_names[n->type]);
-}
-
 /* ------------------------------------------------------------ parsing */
 
 struct parser {
@@ -110,7 +101,7 @@ static int parse_aliases(struct parser *p, struct schema_names *out, const json_
 static bool is_primitive(struct str name)
 {
     for (size_t i = 0; i < sizeof primitives / sizeof *primitives; i++)
-        if (str_is(name, type_names[i]))
+        if (str_is(name, schema_type_word((enum schema_type)i)))
             return true;
     return false;
 }
@@ -146,7 +137,7 @@ static int parse_name(struct parser *p, struct schema_node *n, const json_t *j, 
     if (space.len && !schema_name_is(space, true))
         return err_set(p->e, ERR_SCHEMA, "the schema has a namespace that is no name: \"%.*s\"",
                        (int)(space.len < 200 ? space.len : 200), space.data);
-    int rc = copy_name(p, &n->name, json_object_get(j, "name"), true, type_names[n->type]);
+    int rc = copy_name(p, &n->name, json_object_get(j, "name"), true, schema_type_word(n->type));
     if (!rc)
         rc = schema_name_qualify(p->arena, &n->name, space, p->e);
     if (rc)
@@ -269,7 +260,7 @@ static int parse_reference(struct parser *p, const struct schema_node **out, str
                            struct str space)
 {
     for (size_t i = 0; i < sizeof primitives / sizeof *primitives; i++) {
-        if (str_is(name, type_names[i])) {
+        if (str_is(name, schema_type_word((enum schema_type)i))) {
             *out = &primitives[i];
             return 0;
         }

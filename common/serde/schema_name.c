@@ -65,3 +65,16 @@ struct str schema_name_last(struct str full_name)
     size_t n = last_part(full_name);
     return str_bytes(full_name.data + n, full_name.len - n);
 }
+
+const char *schema_type_word(enum schema_type type)
+{
+    static const char *const words[] = {"null",   "boolean", "int",    "long",  "float",
+                                        "double", "bytes",   "string", "fixed", "enum",
+                                        "array",  "map",     "union",  "record"};
+    return words[type];
+}
+
+struct str schema_type_name(const struct schema_node *n)
+{
+    return n->name.data ? n->name : str_of(schema_type_word(n->type));
+}

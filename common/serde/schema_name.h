@@ -1,5 +1,6 @@
 /*
- * Names in schemas ("Names" of the Avro 1.11 specification), and the namespaces before them.
+ * Names in schemas ("Names" of the Avro 1.11 specification), the namespaces before them, and the
+ * words for types.
  *
  * Any thread, no state.
  */
@@ -7,6 +8,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "serde/schema.h"
 
 enum { SCHEMA_NAME_MAX_BYTES = 1024 };
 
@@ -28,3 +30,6 @@ struct str schema_name_space(struct str full_name);
 
 /* What is behind it. */
 struct str schema_name_last(struct str full_name);
+
+/* "string", "array", "record": as schemas write it. Primitive types come first. */
+const char *schema_type_word(enum schema_type type);
