@@ -2,7 +2,6 @@
 
 #include "base/table.h"
 #include "serde/registry.h"
-#include "serde/schema_files.h"
 #include "serde/writers.h"
 
 #include <assert.h>

@@ -202,11 +202,11 @@ static int read_texts(struct reading *r, const struct step *s, struct str *at, s
     return rc;
 }
 
-static int read_items(struct reading *r, const struct step *s, struct list *list)
+static int read_items(struct reading *r, const struct step *s, struct schema_list *list)
 {
     size_t room = 0, n;
     int64_t bytes;
-    *list = (struct list){0};
+    *list = (struct schema_list){0};
     int rc = reading_enter(r);
     if (rc)
         return rc;

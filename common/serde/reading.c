@@ -60,7 +60,8 @@ int reading_items(struct reading *r, uint64_t n)
     return 0;
 }
 
-int reading_grow(struct reading *r, struct list *list, size_t *room, size_t more, size_t size)
+int reading_grow(struct reading *r, struct schema_list *list, size_t *room, size_t more,
+                 size_t size)
 {
     size_t wanted = list->count + more;
     if (wanted <= *room)

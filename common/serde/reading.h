@@ -18,12 +18,6 @@ struct reading {
     struct err *e;
 };
 
-/* An array or a map, as it stands in memory. */
-struct list {
-    char *items;
-    size_t count;
-};
-
 /* Everything but err, which must not be NULL. Fails with ERR_TOO_LARGE. */
 int reading_start(struct reading *r, struct str bytes, struct arena *a, struct err *e);
 
@@ -44,7 +38,8 @@ int reading_items(struct reading *r, uint64_t n);
  * Makes room for `more` items of a size; *room is how many there is room for. A list that comes in
  * pieces is copied as rarely as if it grew item by item. Fails with ERR_TOO_LARGE, ERR_NOMEM.
  */
-int reading_grow(struct reading *r, struct list *list, size_t *room, size_t more, size_t size);
+int reading_grow(struct reading *r, struct schema_list *list, size_t *room, size_t more,
+                 size_t size);
 
 static inline size_t reading_left(const struct reading *r)
 {

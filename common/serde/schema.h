@@ -100,6 +100,12 @@ struct schema_node {
     size_t parts;        /* 1, and those of all fields */
 };
 
+/* Any array or map, as it stands in memory. */
+struct schema_list {
+    char *items; /* of item_size bytes each */
+    size_t count;
+};
+
 struct schema;
 
 /*

@@ -2,11 +2,6 @@
 
 #include <stdalign.h>
 
-struct list {
-    void *items;
-    size_t count;
-};
-
 static size_t align_up(size_t n, size_t align)
 {
     return (n + align - 1) / align * align;
@@ -119,7 +114,7 @@ int schema_shape(struct schema_node *n, struct err *e)
         return 0;
     case SCHEMA_ARRAY:
     case SCHEMA_MAP:
-        set(n, sizeof(struct list), alignof(struct list), 1);
+        set(n, sizeof(struct schema_list), alignof(struct schema_list), 1);
         return 0;
     case SCHEMA_UNION:
         shape_union(n);

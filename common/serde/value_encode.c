@@ -1,11 +1,6 @@
 /* Values to bytes: the binary encoding of the Avro 1.11 specification, written. */
 #include "serde/value.h"
 
-struct list {
-    const char *items;
-    size_t count;
-};
-
 static void put_text(struct buf *out, const struct str *text)
 {
     buf_put_zigzag(out, (int64_t)text->len);
@@ -13,7 +8,7 @@ static void put_text(struct buf *out, const struct str *text)
 }
 
 /* One block, or none. */
-static void put_items(struct buf *out, const struct schema_node *n, const struct list *list)
+static void put_items(struct buf *out, const struct schema_node *n, const struct schema_list *list)
 {
     if (list->count)
         buf_put_zigzag(out, (int64_t)list->count);

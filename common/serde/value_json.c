@@ -170,13 +170,13 @@ static int read_entry(struct reading *r, const struct schema_node *n, char *item
     return rc;
 }
 
-static int read_items(struct reading *r, const struct schema_node *n, struct list *list)
+static int read_items(struct reading *r, const struct schema_node *n, struct schema_list *list)
 {
     enum { FIRST_ROOM = 4 };
     char open = n->type == SCHEMA_ARRAY ? '[' : '{';
     size_t room = 0;
     bool more = false;
-    *list = (struct list){0};
+    *list = (struct schema_list){0};
     if (json_peek(r) != (uint8_t)open)
         return wrong(r, n->type == SCHEMA_ARRAY ? "a list" : "an object");
     int rc = reading_enter(r);

@@ -2,12 +2,8 @@
 #include "base/json.h"
 #include "serde/value.h"
 
-struct list {
-    const char *items;
-    size_t count;
-};
-
-static void print_items(struct buf *out, const struct schema_node *n, const struct list *list)
+static void print_items(struct buf *out, const struct schema_node *n,
+                        const struct schema_list *list)
 {
     bool map = n->type == SCHEMA_MAP;
     buf_put_u8(out, map ? '{' : '[');

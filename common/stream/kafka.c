@@ -358,3 +358,11 @@ int kafka_err(struct err *e, rd_kafka_resp_err_t code, const char *what)
     return err_set(e, class_of(code), "cannot %s: Kafka: %s (%s)%s", what, rd_kafka_err2str(code),
                    rd_kafka_err2name(code), kafka_advice(code));
 }
+
+int kafka_halt(rd_kafka_t *rk, struct err *e)
+{
+    rd_kafka_topic_partition_list_t *none = rd_kafka_topic_partition_list_new(0);
+    rd_kafka_resp_err_t code = rd_kafka_assign(rk, none);
+    rd_kafka_topic_partition_list_destroy(none);
+    return code ? kafka_err(e, code, "stop reading") : 0;
+}

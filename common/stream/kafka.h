@@ -48,6 +48,10 @@ int kafka_partition_count(rd_kafka_t *rk, const char *topic, int timeout_ms, int
 int kafka_offsets(rd_kafka_t *rk, const char *topic, int partition, int timeout_ms, int64_t *first,
                   int64_t *end, struct err *e);
 
+/* Fetches nothing further and stays a member of its group: an assignment of no partitions is one,
+ * none at all would make the others wait in the next rebalance. Fails as kafka_err(). */
+int kafka_halt(rd_kafka_t *rk, struct err *e);
+
 /* murmur2 of Apache Kafka's Java client: the partition of a key among n. */
 int kafka_partition_of(struct str key, int n);
 

@@ -325,17 +325,6 @@ static int find_start(struct assignment *a, struct lane *l, struct err *e)
     return 0;
 }
 
-int assignment_halt(struct assignment *a, struct err *e)
-{
-    /* An empty list keeps the membership; no list would give it up. */
-    rd_kafka_topic_partition_list_t *none = rd_kafka_topic_partition_list_new(0);
-    if (!none)
-        return err_nomem(e);
-    rd_kafka_resp_err_t code = rd_kafka_assign(a->opts.consumer, none);
-    rd_kafka_topic_partition_list_destroy(none);
-    return code ? kafka_err(e, code, "stop reading") : 0;
-}
-
 int assignment_reread(struct assignment *a, struct err *e)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)a->count);

@@ -86,10 +86,6 @@ void assignment_park(struct assignment *a, bool lost);
 int assignment_restore(struct assignment *a, int wait_ms, int64_t now_ms, bool *ready,
                        struct err *e);
 
-/* Reads nothing further until then, and stays in the group. Fails with ERR_UNAVAILABLE, ERR_FATAL.
- */
-int assignment_halt(struct assignment *a, struct err *e);
-
 /* Reads on from where the lanes are, those that wait left out: to be called when one begins or
  * ceases to. Fails with ERR_UNAVAILABLE, ERR_FATAL. */
 int assignment_reread(struct assignment *a, struct err *e);

@@ -200,7 +200,7 @@ static int go_blind(struct state *s, struct err *e)
     LOG_WARN("attributes_wait", LOG_ERR(e));
     s->blind = true;
     s->reread = false;
-    return assignment_halt(s->assignment, e);
+    return kafka_halt(s->consumer, e);
 }
 
 static int reread(struct state *s, struct err *e)

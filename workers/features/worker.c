@@ -40,12 +40,11 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
         if (worker_state(s->env) == WORKER_RUN)
             worker_become(s->env, WORKER_RESTORE);
     }
-    /* Reading starts where the state begins, which is not known yet. An assignment of no partitions
-     * is one: the member takes part in the next rebalance; none at all would make the others wait
-     * for it. */
-    rd_kafka_topic_partition_list_t *none = rd_kafka_topic_partition_list_new(0);
-    rd_kafka_assign(rk, code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS ? none : NULL);
-    rd_kafka_topic_partition_list_destroy(none);
+    /* Reading starts where the state begins, which is not known yet. */
+    if (code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS)
+        kafka_halt(rk, NULL);
+    else
+        rd_kafka_assign(rk, NULL);
 }
 
 static int take_assignment(struct state *s, struct err *e)

@@ -121,15 +121,6 @@ int partitions_fetch(const struct partitions *p, rd_kafka_t *rk, struct err *e)
     return rc;
 }
 
-int partitions_halt(rd_kafka_t *rk, struct err *e)
-{
-    /* An empty list keeps the membership; no list would give it up. */
-    rd_kafka_topic_partition_list_t *none = rd_kafka_topic_partition_list_new(0);
-    int rc = assign(rk, none, e);
-    rd_kafka_topic_partition_list_destroy(none);
-    return rc;
-}
-
 int partitions_advance(struct partitions *p, struct db *d, const char *group, bool *already,
                        struct err *e)
 {

@@ -49,10 +49,9 @@ int partitions_claim(struct partitions *p, struct db *d, const char *group, stru
  */
 int partitions_find_start(struct partitions *p, rd_kafka_t *rk, int64_t *missed, struct err *e);
 
-/* Lets the consumer fetch from the positions, or nothing at all. Fails with ERR_UNAVAILABLE,
+/* Lets the consumer fetch from the positions (kafka_halt() ends that). Fails with ERR_UNAVAILABLE,
  * ERR_FATAL. */
 int partitions_fetch(const struct partitions *p, rd_kafka_t *rk, struct err *e);
-int partitions_halt(rd_kafka_t *rk, struct err *e);
 
 /* In a transaction: moves what PostgreSQL has to the positions; as offsets_advance(). */
 int partitions_advance(struct partitions *p, struct db *d, const char *group, bool *already,

@@ -92,7 +92,7 @@ static int flow(struct recorder *r, struct err *e)
 {
     r->phase = r->flooded ? PHASE_FLOODED : PHASE_FLOW;
     if (r->flooded)
-        return partitions_halt(r->rk, e);
+        return kafka_halt(r->rk, e);
     return partitions_fetch(&r->partitions, r->rk, e);
 }
 
@@ -113,7 +113,7 @@ static int commit(struct recorder *r, struct err *e)
         outage_goes_on(&r->postgres, &why);
         let_go(r);
         r->phase = PHASE_STUCK;
-        return was_stuck ? 0 : partitions_halt(r->rk, e);
+        return was_stuck ? 0 : kafka_halt(r->rk, e);
     }
     if (rc == ERR_FENCED) {
         lose_claim(r, &why);
@@ -144,7 +144,7 @@ static void on_assign(struct recorder *r, const rd_kafka_topic_partition_list_t 
     int rc = partitions_set(&r->partitions, list, r->names, &r->failure);
     /* Where to start is PostgreSQL's to say, which may be away: until then nothing is fetched. */
     if (!rc)
-        partitions_halt(r->rk, &r->failure);
+        kafka_halt(r->rk, &r->failure);
     r->phase = PHASE_CLAIM;
 }
 
@@ -312,7 +312,7 @@ static int on_error(struct recorder *r, const rd_kafka_message_t *m, struct err 
         /* The log's beginning has moved past us: claiming looks at where it is. */
         drop_batch(r);
         r->phase = PHASE_CLAIM;
-        return partitions_halt(r->rk, e);
+        return kafka_halt(r->rk, e);
     }
     int rc = kafka_message_err(&why, r->rk, m, "read the log");
     if (rc != ERR_UNAVAILABLE && m->err != RD_KAFKA_RESP_ERR__MAX_POLL_EXCEEDED) {
@@ -365,7 +365,7 @@ static int poll_records(struct recorder *r, struct err *e)
         if (r->is_to_wait) {
             r->held = m;
             r->phase = PHASE_ASKING;
-            rc = partitions_halt(r->rk, e);
+            rc = kafka_halt(r->rk, e);
         } else if (m) {
             rd_kafka_message_destroy(m);
         }
