@@ -10,6 +10,24 @@ static int64_t number_at(const PGresult *r, int row, int column, int64_t null)
     return PQgetisnull(r, row, column) ? null : strtoll(PQgetvalue(r, row, column), NULL, 10);
 }
 
+/*
+ * Ends the session of a former owner that holds the row for longer than anybody waits for a lock:
+ * a process that froze in its transaction. PostgreSQL ends it by itself only where it idles between
+ * two statements, never in the middle of a COPY. The row's xmax is the transaction that holds it.
+ */
+static int end_frozen_owner(struct db *d, const char *const *group_topic_partition, struct err *e)
+{
+    static const char sql[] =
+        "SELECT pg_terminate_backend(a.pid) FROM consumer_offsets o "
+        "JOIN pg_locks l ON l.locktype = 'transactionid' AND l.granted AND l.transactionid = "
+        "o.xmax "
+        "JOIN pg_stat_activity a ON a.pid = l.pid AND a.usesysid = (SELECT usesysid FROM "
+        "pg_stat_activity WHERE pid = pg_backend_pid()) "
+        "WHERE o.group_name = $1 AND o.topic = $2 AND o.partition = $3::integer "
+        "AND now() - a.xact_start > current_setting('lock_timeout')::interval";
+    return db_query(d, NULL, sql, 3, group_topic_partition, e);
+}
+
 int offsets_claim(struct db *d, const char *group, struct offset_claim *c, struct err *e)
 {
     static const char sql[] =
@@ -22,7 +40,9 @@ int offsets_claim(struct db *d, const char *group, struct offset_claim *c, struc
     char partition[16];
     snprintf(partition, sizeof partition, "%d", c->partition);
     const char *values[] = {group, c->topic, partition};
-    int rc = db_query(d, &r, sql, 3, values, e);
+    int rc = end_frozen_owner(d, values, e);
+    if (!rc)
+        rc = db_query(d, &r, sql, 3, values, e);
     if (rc) {
         err_wrap(e, "claim topic %s partition %d", c->topic, c->partition);
         return rc;

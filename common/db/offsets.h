@@ -22,7 +22,9 @@ struct offset_claim {
 };
 
 /* Claims a partition, which ends the claim of anybody else: fills in epoch and next_offset. Outside
- * of a transaction. Fails as db_query(). */
+ * of a transaction. An owner whose transaction holds the partition is waited for, up to
+ * PostgreSQL's lock_timeout (ERR_UNAVAILABLE, to be tried again); the next attempt ends its
+ * session, if it has our role: it may be frozen. Fails as db_query(). */
 int offsets_claim(struct db *d, const char *group, struct offset_claim *c, struct err *e);
 
 /*

@@ -3,6 +3,7 @@
 The records come straight from Kafka's own client, so no other worker has a part in it. A random test prints its SEED.
 """
 import json
+import subprocess
 import sys
 import threading
 import time
@@ -221,6 +222,25 @@ class RecorderFails(Case):
         self.wait_for_rows(self.rows_written())
         paused.process.send_signal(fleets.signal.SIGCONT)
         self.wait_for_rows(self.rows_written())
+        self.end_load()
+
+    def test_one_that_froze_in_the_middle_of_a_copy_holds_nobody_up(self):
+        """Such a session waits for its client: no timeout of PostgreSQL ends it."""
+        self.fleet.start("recorder").stop()
+        stack = self.fleet.stack
+        frozen = subprocess.Popen(["psql", "-qX", "-v", "ON_ERROR_STOP=1", stack.postgres_url(self.fleet.database)],
+                                  stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(frozen.stderr.close)
+        self.addCleanup(frozen.wait)
+        self.addCleanup(frozen.kill)
+        frozen.stdin.write("BEGIN; UPDATE consumer_offsets SET updated_at = now();\n"
+                           "COPY dead_letters FROM STDIN;\n")
+        frozen.stdin.flush()
+        wait_until(lambda: self.fleet.rows("SELECT 1 FROM pg_stat_activity WHERE datname = current_database() "
+                                           "AND query LIKE 'COPY%' AND state = 'active'"), "there is no COPY", 10)
+        self.start_load(10)
+        self.fleet.start("recorder", **{"postgres.timeout_ms": 2000})
+        self.wait_for_rows(0)
         self.end_load()
 
     def test_both_are_killed_at_random(self):
