@@ -1,6 +1,7 @@
 #include "features/features.h"
 
 #include "base/log.h"
+#include "state/checkpoint.h"
 #include "unit.h"
 
 #include "support/fixture.h"
@@ -201,7 +202,7 @@ static void foreign_bytes_in_state_topics_are_refused(void **state)
         refused(&x, m, str_of("u"), none);
         refused(&x, m, str_of("u"), str_of("hello"));
         refused(&x, m, str_of("u"), str_of("{\"a\":1}"));
-        refused(&x, m, str_of(FEATURES_MARK), str_of("hello"));
+        refused(&x, m, str_of(CHECKPOINT_MARK), str_of("hello"));
         refused(&x, m, str_of("u"), str_bytes(mark.data, mark.len - 1));
     }
     refused(&x, &x.deltas, str_of("no zero in it"), mark);

@@ -1,6 +1,6 @@
 #include "unit.h"
 
-#include "features/skipped.h"
+#include "state/skipped.h"
 
 static struct skipped with(const int64_t *offsets, size_t count)
 {

@@ -29,7 +29,7 @@ int features_collect_deltas(struct features *f, struct outbox *out, struct err *
         outbox_begin(out, f->opts.deltas,
                      kafka_partition_of(buf_str(&f->key), f->opts.delta_partitions),
                      buf_str(&f->key));
-        struct feature_delta delta = {buf_str(&f->scope_layouts[scope]), table_value(t)};
+        struct feature_delta delta = {buf_str(&f->wire.scope_layouts[scope]), table_value(t)};
         codec_encode(f->opts.codec, &out->bytes, f->opts.deltas, &feature_delta_type, &delta);
         outbox_end(out);
     }
@@ -119,7 +119,8 @@ static int publish_section(void *arg, size_t scope, struct str section, struct e
 
 static void tell_total(struct features *f, size_t scope, struct str cell, struct outbox *out)
 {
-    struct feature_state state = {.fingerprints = buf_str(&f->scope_layouts[scope]), .state = cell};
+    struct feature_state state = {.fingerprints = buf_str(&f->wire.scope_layouts[scope]),
+                                  .state = cell};
     outbox_begin(out, f->opts.totals, OUTBOX_ANY_PARTITION,
                  str_of(f->opts.set->scopes[scope].text));
     codec_encode(f->opts.codec, &out->bytes, f->opts.totals, &feature_state_type, &state);
@@ -155,12 +156,12 @@ static int checkpoint(struct features *f, struct shard *s, uint32_t id, int64_t 
         .offset = offset, .due = shard_is_due(s, id), .state = shard_value(s, id)};
     struct str key = shard_name(s, id);
     if (shard_kind(s) == SHARD_USERS) {
-        state.fingerprints = buf_str(&f->user_layout);
+        state.fingerprints = buf_str(&f->wire.user_layout);
     } else {
         size_t scope;
         struct str inner;
         shared_key_parse(f->opts.set, key, &scope, &inner);
-        state.fingerprints = buf_str(&f->scope_layouts[scope]);
+        state.fingerprints = buf_str(&f->wire.scope_layouts[scope]);
         buf_reset(&f->key);
         wire_put_key(&f->key, f->opts.set, key);
         key = buf_str(&f->key);
@@ -202,12 +203,12 @@ void features_collect_mark(struct features *f, struct shard *s, int64_t low_wate
 {
     const char *topic = state_topic(f, s);
     skipped_forget(shard_skipped(s), low_water);
-    buf_reset(&f->converted);
-    skipped_write(shard_skipped(s), &f->converted);
+    buf_reset(&f->wire.converted);
+    skipped_write(shard_skipped(s), &f->wire.converted);
     struct feature_state mark = {
-        .offset = low_water, .fingerprints = str_of(""), .state = buf_str(&f->converted)};
-    outbox_begin(out, topic, shard_partition(s), str_of(FEATURES_MARK));
+        .offset = low_water, .fingerprints = str_of(""), .state = buf_str(&f->wire.converted)};
+    outbox_begin(out, topic, shard_partition(s), str_of(CHECKPOINT_MARK));
     codec_encode(f->opts.codec, &out->bytes, topic, &feature_state_type, &mark);
     outbox_end(out);
-    out->bytes.failed |= f->converted.failed;
+    out->bytes.failed |= f->wire.converted.failed;
 }

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "features/inside.h"
+#include "state/log_record.h"
 #include "stream/dead_letter.h"
 
 #include <stdlib.h>
@@ -32,21 +33,6 @@ static void make_metrics(struct features *f)
         "Deltas and checkpoints of scopes that the definitions no longer have.", none, none);
 }
 
-static int make_layouts(struct features *f, struct err *e)
-{
-    const struct feature_set *set = f->opts.set;
-    f->scope_layouts = calloc(set->scope_count + 1, sizeof *f->scope_layouts);
-    if (!f->scope_layouts)
-        return err_nomem(e);
-    bool ok = true;
-    user_record_fingerprints(&f->user_layout, set);
-    for (size_t i = 0; i < set->scope_count; i++) {
-        cell_fingerprints(&f->scope_layouts[i], &set->scopes[i]);
-        ok &= buf_ok(&f->scope_layouts[i]);
-    }
-    return ok && buf_ok(&f->user_layout) ? 0 : err_nomem(e);
-}
-
 int features_new(struct features **out, const struct features_opts *opts, struct err *e)
 {
     struct features *f = calloc(1, sizeof *f);
@@ -55,7 +41,7 @@ int features_new(struct features **out, const struct features_opts *opts, struct
     f->opts = *opts;
     f->deltas = table_new();
     f->totals = table_new();
-    int rc = f->deltas && f->totals ? make_layouts(f, e) : err_nomem(e);
+    int rc = f->deltas && f->totals ? wire_init(&f->wire, opts->set, e) : err_nomem(e);
     if (!rc)
         rc = entities_new(&f->users, opts->set, SIDE_USER, e);
     if (!rc)
@@ -76,18 +62,14 @@ void features_free(struct features *f)
 {
     if (!f)
         return;
-    for (size_t i = 0; f->scope_layouts && i < f->opts.set->scope_count; i++)
-        buf_free(&f->scope_layouts[i]);
-    free(f->scope_layouts);
+    wire_free(&f->wire);
     entities_free(f->users);
     entities_free(f->propositions);
     apply_free(f->apply);
     table_free(f->deltas);
     table_free(f->totals);
-    buf_free(&f->user_layout);
     buf_free(&f->after);
     buf_free(&f->key);
-    buf_free(&f->converted);
     arena_free(&f->arena);
     free(f);
 }
@@ -113,12 +95,6 @@ static int bury(struct features *f, const struct input *in, struct outbox *out, 
     return 0;
 }
 
-/* What is no fault of the record: memory is short, or the schema registry has to be asked first. */
-static bool is_no_fault(const struct err *e)
-{
-    return e->code == ERR_NOMEM || e->code == ERR_UNAVAILABLE;
-}
-
 /* A record that its decoder or its contents make unusable. */
 static int bury_error(struct features *f, const struct input *in, struct outbox *out, struct err *e)
 {
@@ -130,16 +106,13 @@ static int bury_error(struct features *f, const struct input *in, struct outbox 
 }
 
 /*
- * A record that cannot be decoded. Whether its schema is known may change: what was passed over for
- * that is remembered for a replay, and what a replay cannot decode though it was counted is waited
- * for.
+ * A record whose schema nobody knows. That may change: what was passed over for it is remembered
+ * for a replay, and what a replay cannot decode though it was counted is waited for.
  */
-static int bury_undecodable(struct features *f, struct shard *s, const struct input *in,
-                            struct outbox *out, struct err *e)
+static int bury_unknown(struct features *f, struct shard *s, const struct input *in,
+                        struct outbox *out, struct err *e)
 {
     struct err why = {0};
-    if (e->code != ERR_NOT_FOUND)
-        return bury_error(f, in, out, e);
     if (!out) {
         err_wrap(e, "it was counted before, and cannot be decoded again");
         return e->code = ERR_UNAVAILABLE;
@@ -153,21 +126,6 @@ static int bury_undecodable(struct features *f, struct shard *s, const struct in
 
 /* ------------------------------------------------------------ tables */
 
-static int read_entity(struct features *f, const struct input *in, struct entity *record,
-                       const char **reason, struct err *e)
-{
-    arena_reset(&f->arena);
-    *reason = NULL;
-    int rc = codec_decode(f->opts.codec, record, &entity_type, in->value, &f->arena, e);
-    if (rc)
-        return rc;
-    *reason = DEAD_INVALID_VALUE;
-    if (!str_equal(in->key, record->id))
-        return err_set(e, ERR_SCHEMA, "the key is \"%.*s\", the id is \"%.*s\": they must be equal",
-                       STR_ARG(in->key), STR_ARG(record->id));
-    return entity_check(record, e);
-}
-
 int features_entity(struct features *f, enum side side, const struct input *in, struct err *e)
 {
     struct entities *table = side == SIDE_USER ? f->users : f->propositions;
@@ -180,10 +138,11 @@ int features_entity(struct features *f, enum side side, const struct input *in, 
         entities_remove(table, in->key);
         return 0;
     }
-    int rc = read_entity(f, in, &record, &reason, &why);
+    arena_reset(&f->arena);
+    int rc = log_record_entity(&record, &reason, f->opts.codec, in, &f->arena, &why);
     if (!rc)
         return entities_put(table, &record, e);
-    return is_no_fault(&why) ? err_set(e, why.code, "%s", why.msg) : 0;
+    return log_record_is_well(rc) ? err_set(e, rc, "%s", why.msg) : 0;
 }
 
 int features_entity_check(struct features *f, const struct input *in, struct outbox *out,
@@ -193,10 +152,12 @@ int features_entity_check(struct features *f, const struct input *in, struct out
     const char *reason;
     if (!in->key.data)
         return bury(f, in, out, DEAD_MISSING_KEY, "the record has no key: the key is the id");
-    if (!in->value.data || !read_entity(f, in, &record, &reason, e))
+    if (!in->value.data)
         return 0;
-    if (!reason || is_no_fault(e))
-        return bury_error(f, in, out, e);
+    arena_reset(&f->arena);
+    int rc = log_record_entity(&record, &reason, f->opts.codec, in, &f->arena, e);
+    if (!rc || log_record_is_well(rc))
+        return rc;
     bury(f, in, out, reason, e->msg);
     *e = (struct err){0};
     return 0;
@@ -211,8 +172,8 @@ int features_total(struct features *f, const struct input *in, struct err *e)
         return 0;
     arena_reset(&f->arena);
     if (codec_decode(f->opts.codec, &state, &feature_state_type, in->value, &f->arena, &why))
-        return is_no_fault(&why) ? err_set(e, why.code, "%s", why.msg) : 0;
-    if (!wire_matches(state.fingerprints, &f->scope_layouts[scope]) ||
+        return log_record_is_well(why.code) ? err_set(e, why.code, "%s", why.msg) : 0;
+    if (!wire_matches(state.fingerprints, &f->wire.scope_layouts[scope]) ||
         !cell_is_sound(&f->opts.set->scopes[scope], state.state))
         return 0;
     buf_reset(&f->key);
@@ -268,28 +229,20 @@ int features_event(struct features *f, struct shard *s, const struct input *in, 
     struct event event;
     int64_t time_ms;
     const char *reason;
-    struct err why = {0};
-    if (!in->key.data)
-        return bury(f, in, out, DEAD_MISSING_KEY, "the record has no key: the key is the user_id");
-    if (!in->value.data)
-        return bury(f, in, out, DEAD_INVALID_VALUE,
-                    "the record has no value: an event cannot be removed");
     if (!out && skipped_has(shard_skipped(s), in->offset))
         return 0;
     arena_reset(&f->arena);
-    int rc = codec_decode(f->opts.codec, &event, &event_type, in->value, &f->arena, e);
-    if (rc)
-        return bury_undecodable(f, s, in, out, e);
-    if (!str_equal(in->key, event.user_id)) {
-        err_set(&why, ERR_SCHEMA,
-                "the key is \"%.*s\", the user_id is \"%.*s\": they must be equal",
-                STR_ARG(in->key), STR_ARG(event.user_id));
-        return bury(f, in, out, DEAD_INVALID_VALUE, why.msg);
-    }
-    int64_t kafka_ms = in->timestamp_ms == -1 ? APPLY_NO_TIME : in->timestamp_ms;
-    if (apply_check(&event, kafka_ms, f->opts.max_clock_skew_ms, &time_ms, &reason, &why))
-        return bury(f, in, out, reason, why.msg);
-    return apply(f, s, in, &event, time_ms, out, now_ms, e);
+    int rc = log_record_event(&event, &time_ms, &reason, f->opts.codec, in,
+                              f->opts.max_clock_skew_ms, &f->arena, e);
+    if (!rc)
+        return apply(f, s, in, &event, time_ms, out, now_ms, e);
+    if (log_record_is_well(rc))
+        return rc;
+    if (rc == ERR_NOT_FOUND)
+        return bury_unknown(f, s, in, out, e);
+    bury(f, in, out, reason, e->msg);
+    *e = (struct err){0};
+    return 0;
 }
 
 /* ------------------------------------------------------------ deltas */
@@ -308,8 +261,9 @@ int features_delta(struct features *f, struct shard *s, const struct input *in, 
     if (!out && skipped_has(shard_skipped(s), in->offset))
         return 0;
     if (codec_decode(f->opts.codec, &delta, &feature_delta_type, in->value, &f->arena, e))
-        return bury_undecodable(f, s, in, out, e);
-    int scope = wire_read_key(f, in->key);
+        return e->code == ERR_NOT_FOUND ? bury_unknown(f, s, in, out, e)
+                                        : bury_error(f, in, out, e);
+    int scope = wire_read_key(&f->wire, in->key, &f->arena);
     if (scope == WIRE_DAMAGED)
         return bury(f, in, out, "undecodable", "the key is no scope with its key");
     if (scope == WIRE_UNKNOWN) {
@@ -317,9 +271,9 @@ int features_delta(struct features *f, struct shard *s, const struct input *in, 
         return 0;
     }
     struct str cell = delta.cell;
-    if (wire_read_cell(f, scope, delta.fingerprints, &cell, e))
+    if (wire_read_cell(&f->wire, scope, delta.fingerprints, &cell, e))
         return bury_error(f, in, out, e);
-    uint32_t id = cell.data ? shard_key(s, buf_str(&f->key)) : TABLE_NONE;
+    uint32_t id = cell.data ? shard_key(s, buf_str(&f->wire.key)) : TABLE_NONE;
     if (!cell.data || id == TABLE_NONE)
         return cell.data ? err_nomem(e) : 0;
     if (shard_includes(s, id, in->offset))

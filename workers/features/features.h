@@ -26,10 +26,6 @@ struct features_opts {
     struct codec *codec; /* every topic above was declared to it */
 };
 
-/* The key of the record that marks how far the checkpoints of a partition reach; no text, so
- * nobody's key. */
-#define FEATURES_MARK "\xff"
-
 int features_new(struct features **out, const struct features_opts *opts, struct err *e);
 void features_free(struct features *f); /* NULL is fine */
 

@@ -14,7 +14,7 @@
 
 #include "base/table.h"
 #include "feature/apply.h"
-#include "features/skipped.h"
+#include "state/skipped.h"
 
 enum shard_kind { SHARD_USERS, SHARD_SHARED };
 

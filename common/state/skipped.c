@@ -1,4 +1,4 @@
-#include "features/skipped.h"
+#include "state/skipped.h"
 
 #include <stdlib.h>
 
