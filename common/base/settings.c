@@ -74,6 +74,13 @@ const struct setting settings[SETTINGS] = {
      "rows in one PostgreSQL transaction, at most"},
     {"recorder.batch_interval_ms", SETTING_INTEGER, "200", 1, MINUTE_MS,
      "time that rows wait for others, at most"},
+    {"ranker.budget_ms", SETTING_INTEGER, "10000", 1, DAY_MS,
+     "for a request without a deadline: what has waited half of it is ranked by rules, what has "
+     "waited longer is refused (degraded: overload)"},
+    {"ranker.max_candidates", SETTING_INTEGER, "10000", 1, 1000000,
+     "a request with more is refused (degraded: too_large)"},
+    {"ranker.refresh_interval_ms", SETTING_INTEGER, "60000", 1000, DAY_MS,
+     "every proposition's rules score is computed again within so long, whatever changed"},
     {"topics.events", SETTING_TEXT, "events", 0, 0, "names of the topics, after the prefix"},
     {"topics.users", SETTING_TEXT, "users", 0, 0, ""},
     {"topics.propositions", SETTING_TEXT, "propositions", 0, 0, ""},
@@ -82,6 +89,11 @@ const struct setting settings[SETTINGS] = {
     {"topics.state.user", SETTING_TEXT, "state.user", 0, 0, ""},
     {"topics.state.shared", SETTING_TEXT, "state.shared", 0, 0, ""},
     {"topics.features", SETTING_TEXT, "features", 0, 0, ""},
+    {"topics.rank.requests", SETTING_TEXT, "rank.requests", 0, 0, ""},
+    {"topics.rankings", SETTING_TEXT, "rankings", 0, 0, ""},
+    {"topics.score.log", SETTING_TEXT, "score.log", 0, 0, ""},
+    {"topics.models", SETTING_TEXT, "models", 0, 0, ""},
+    {"topics.model.artifacts", SETTING_TEXT, "model.artifacts", 0, 0, ""},
     {"topics.dead-letters", SETTING_TEXT, "dead-letters", 0, 0, ""},
 };
 

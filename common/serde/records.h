@@ -116,6 +116,114 @@ struct dead_letter {
     struct str value;
 };
 
+struct int_list {
+    int32_t *items;
+    size_t count;
+};
+
+struct float_list {
+    float *items;
+    size_t count;
+};
+
+struct double_list {
+    double *items;
+    size_t count;
+};
+
+struct ranked {
+    struct str proposition_id;
+    double score;
+    double propensity;
+    struct double_map contributions;
+};
+
+struct ranked_list {
+    struct ranked *items;
+    size_t count;
+};
+
+struct ranking {
+    struct str request_id;
+    struct str user_id;
+    int64_t timestamp;
+    struct str placement;
+    struct str model;
+    int64_t version;
+    struct str variant;
+    struct str degraded;
+    struct ranked_list items;
+};
+
+struct shadow_score {
+    struct str variant;
+    int64_t version;
+    struct float_list scores;
+};
+
+struct shadow_list {
+    struct shadow_score *items;
+    size_t count;
+};
+
+struct score_log {
+    struct str request_id;
+    struct str user_id;
+    int64_t timestamp;
+    struct str placement;
+    struct text_map context;
+    struct str model;
+    int64_t version;
+    struct str variant;
+    struct str degraded;
+    double share;
+    struct str_list features;
+    struct str fingerprints;
+    struct str_list candidates;
+    struct str vectors;
+    struct float_list scores;
+    struct int_list shown;
+    struct double_list propensities;
+    struct shadow_list shadows;
+};
+
+struct challenger {
+    struct str name;
+    int64_t version;
+    struct str mode;
+    double share;
+};
+
+struct challenger_list {
+    struct challenger *items;
+    size_t count;
+};
+
+struct rollout_plan {
+    struct str model;
+    int64_t timestamp;
+    struct str actor;
+    struct str reason;
+    struct str salt;
+    int64_t champion;
+    int64_t previous;
+    bool pinned;
+    struct challenger_list challengers;
+};
+
+struct model_artifact {
+    struct str model;
+    int64_t version;
+    int32_t part;
+    int32_t parts;
+    struct str sha256;
+    struct str_list features;
+    struct str fingerprints;
+    struct str canary_rows;
+    struct str canary_margins;
+    struct str bytes;
+};
+
 struct feature_delta {
     struct str fingerprints;
     struct str cell;
@@ -136,7 +244,8 @@ struct record_type {
 };
 
 extern const struct record_type event_type, entity_type, rank_request_type, feature_values_type,
-    dead_letter_type, feature_delta_type, feature_state_type;
+    dead_letter_type, feature_delta_type, feature_state_type, ranking_type, score_log_type,
+    rollout_plan_type, model_artifact_type;
 
-enum { RECORD_TYPES = 7 };
+enum { RECORD_TYPES = 11 };
 extern const struct record_type *const record_types[RECORD_TYPES];

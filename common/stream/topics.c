@@ -93,6 +93,53 @@ static const struct topic features = {
     .configs = {OWN_TIME, {"cleanup.policy", "delete"}, {"retention.ms", SEVEN_DAYS_MS}},
 };
 
+static const struct topic rank_requests = {
+    .name = "rank.requests",
+    .what = "who wants what ranked",
+    .type = &rank_request_type,
+    .record = "request",
+    .key = "user_id",
+    .key_offset = offsetof(struct rank_request, user_id),
+    .like = "events",
+    .configs = {OWN_TIME, {"cleanup.policy", "delete"}, {"retention.ms", SEVEN_DAYS_MS}},
+};
+
+static const struct topic rankings = {
+    .name = "rankings",
+    .what = "the answers",
+    .type = &ranking_type,
+    .configs = {OWN_TIME,
+                {"cleanup.policy", "delete"},
+                {"retention.ms", SEVEN_DAYS_MS},
+                {"max.message.bytes", "16777216"}},
+};
+
+static const struct topic score_log = {
+    .name = "score.log",
+    .what = "vectors that were scored",
+    .type = &score_log_type,
+    .configs = {OWN_TIME,
+                {"cleanup.policy", "delete"},
+                {"retention.ms", THIRTY_DAYS_MS},
+                {"max.message.bytes", "16777216"}},
+};
+
+static const struct topic models = {
+    .name = "models",
+    .what = "which version of a model serves whom",
+    .type = &rollout_plan_type,
+    .partitions = 1,
+    .configs = {OWN_TIME, {"cleanup.policy", "compact"}},
+};
+
+static const struct topic artifacts = {
+    .name = "model.artifacts",
+    .what = "internal: models as rankers load them",
+    .type = &model_artifact_type,
+    .partitions = 1,
+    .configs = CHECKPOINTS,
+};
+
 static const struct topic dead_letters = {
     .name = "dead-letters",
     .what = "records that could not be used, and why",
@@ -104,8 +151,9 @@ static const struct topic dead_letters = {
 };
 
 const struct topic *const topics[] = {
-    &events,     &users,        &propositions, &deltas,       &totals,
-    &user_state, &shared_state, &features,     &dead_letters, NULL,
+    &events,     &users,        &propositions, &deltas,        &totals,
+    &user_state, &shared_state, &features,     &rank_requests, &rankings,
+    &score_log,  &models,       &artifacts,    &dead_letters,  NULL,
 };
 
 const struct topic *topics_find(const struct conf *conf, const char *name)
