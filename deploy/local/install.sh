@@ -33,7 +33,7 @@ readonly SERVER_PACKAGES=(
 )
 readonly TEST_PACKAGES=(
     python3 python3-yaml python3-venv clang clang-format libclang-rt-14-dev valgrind libavro-dev
-    faketime openssl openjdk-17-jdk-headless
+    libxgboost-dev faketime openssl openjdk-17-jdk-headless
 )
 readonly LOCK_SECONDS=600
 

@@ -4,7 +4,7 @@
 # for a while from the inputs in corpus/ and regressions/.
 #
 #   run.sh                 all targets, a minute each
-#   run.sh TARGET...       some: conf, decode, features, framing, json, registry, schema
+#   run.sh TARGET...       some: conf, decode, features, framing, json, model, registry, schema
 #   run.sh --seconds N     so long each (default 60)
 #   run.sh --jobs N        so many at the same time (default 2)
 #   run.sh --keep DIR      the inputs that are found along the way stay in DIR/TARGET, from where

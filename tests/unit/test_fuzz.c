@@ -97,6 +97,12 @@ static void answers_of_a_registry_are_refused_or_understood(void **state)
     replay_all(fuzz_registry, "registry");
 }
 
+static void model_files_are_refused_or_can_be_walked(void **state)
+{
+    (void)state;
+    replay_all(fuzz_model, "model");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -108,6 +114,7 @@ int main(void)
         cmocka_unit_test(json_is_refused_or_prints_to_the_same),
         cmocka_unit_test(records_are_refused_or_written_to_the_same),
         cmocka_unit_test(answers_of_a_registry_are_refused_or_understood),
+        cmocka_unit_test(model_files_are_refused_or_can_be_walked),
     };
     return RUN(tests);
 }
