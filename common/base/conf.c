@@ -1,11 +1,10 @@
 #include "base/conf.h"
 
 #include "base/arena.h"
-#include "base/json.h"
 #include "base/number.h"
 #include "base/secret.h"
 #include "base/settings.h"
-#include "base/utf8.h"
+#include "base/yaml_text.h"
 #include "base/yaml_tree.h"
 
 #include <assert.h>
@@ -20,8 +19,18 @@ struct passed {
     const char *value;
 };
 
+/* The part of a file that is not made of flat settings; kept as it stands. */
+static const char section_name[] = "placements";
+
+struct section {
+    struct yaml_tree *tree; /* owned, holds node; NULL: no file has it */
+    const struct yaml_node *node;
+    const char *file;
+};
+
 struct conf {
     struct arena arena;
+    struct section section;
     const char *values[SETTINGS];
     const char *topics[SETTINGS]; /* with prefix; NULL where the setting is no topic */
     struct passed *kafka;
@@ -150,12 +159,12 @@ void conf_free(struct conf *c)
 {
     if (!c)
         return;
+    yaml_tree_free(c->section.tree);
     arena_free(&c->arena);
     free(c);
 }
 
-/* Adds one problem to those that were found before. */
-static void collect(struct err *all, const struct err *one)
+void conf_add_problem(struct err *all, const struct err *one)
 {
     if (!all->code) {
         *all = *one;
@@ -173,19 +182,21 @@ static int load_node(struct conf *c, const char *path, const char *prefix,
         const struct yaml_pair *p = &n->pairs[i];
         char name[256];
         struct err one = {0};
+        if (!*prefix && strcmp(p->key, section_name) == 0)
+            continue;
         size_t length =
             (size_t)snprintf(name, sizeof name, "%s%s%s", prefix, *prefix ? "." : "", p->key);
         if (length >= sizeof name) {
             err_set(&one, ERR_INVALID, "%s:%d: no setting has so long a name", path, p->line);
-            collect(all, &one);
+            conf_add_problem(all, &one);
         } else if (p->value->type == YAML_MAP) {
             load_node(c, path, name, p->value, all);
         } else if (p->value->type == YAML_LIST) {
             err_set(&one, ERR_INVALID, "%s:%d: %s is a list: give one value", path, p->line, name);
-            collect(all, &one);
+            conf_add_problem(all, &one);
         } else if (set(c, name, p->value->text, &one)) {
             err_wrap(&one, "%s:%d", path, p->line);
-            collect(all, &one);
+            conf_add_problem(all, &one);
         }
     }
     return all->code;
@@ -203,24 +214,51 @@ static int load_root(struct conf *c, const char *path, const struct yaml_node *r
     return rc;
 }
 
+/* Takes the tree, which is kept where it has a section. A later source's section replaces the one
+ * before. */
+static int keep_section(struct conf *c, const char *path, struct yaml_tree *y, struct err *e)
+{
+    const struct yaml_node *root = yaml_tree_root(y);
+    const struct yaml_node *node = root ? yaml_tree_get(root, section_name) : NULL;
+    const char *file = node ? keep(c, path) : NULL;
+    if (!file) {
+        yaml_tree_free(y);
+        return node ? err_nomem(e) : 0;
+    }
+    yaml_tree_free(c->section.tree);
+    c->section = (struct section){y, node, file};
+    return 0;
+}
+
+/* Takes the tree. */
+static int load_tree(struct conf *c, const char *path, struct yaml_tree *y, struct err *e)
+{
+    int rc = load_root(c, path, yaml_tree_root(y), e);
+    if (!rc)
+        return keep_section(c, path, y, e);
+    yaml_tree_free(y);
+    return rc;
+}
+
 int conf_load_file(struct conf *c, const char *path, struct err *e)
 {
     struct yaml_tree *y = NULL;
     int rc = yaml_tree_load(&y, path, e);
-    if (!rc)
-        rc = load_root(c, path, yaml_tree_root(y), e);
-    yaml_tree_free(y);
-    return rc;
+    return rc ? rc : load_tree(c, path, y, e);
 }
 
 int conf_load_text(struct conf *c, const char *name, struct str text, struct err *e)
 {
     struct yaml_tree *y = NULL;
     int rc = yaml_tree_parse(&y, name, text, e);
-    if (!rc)
-        rc = load_root(c, name, yaml_tree_root(y), e);
-    yaml_tree_free(y);
-    return rc;
+    return rc ? rc : load_tree(c, name, y, e);
+}
+
+const struct yaml_node *conf_section(const struct conf *c, const char *name, const char **file)
+{
+    assert(strcmp(name, section_name) == 0);
+    *file = c->section.file;
+    return c->section.node;
 }
 
 /* FLOTILLA_KAFKA_BROKERS is kafka.brokers; other FLOTILLA_KAFKA_A_B are kafka.a.b. False: no
@@ -279,7 +317,7 @@ int conf_load_environment(struct conf *c, char *const *environment, struct err *
         else if (set(c, name, equals + 1, &one))
             err_wrap(&one, "environment: %.*s", n, *v);
         if (one.code)
-            collect(&all, &one);
+            conf_add_problem(&all, &one);
     }
     if (all.code && e)
         *e = all;
@@ -359,47 +397,12 @@ void conf_mask(struct buf *out, const char *name, const char *value)
     secret_mask(out, name, value);
 }
 
-/* What YAML wants escaped, and JSON does not: DEL, the second set of control characters, line ends
- * of Unicode, the byte order mark. */
-static bool is_unprintable(uint32_t c)
-{
-    return (c >= 0x7f && c <= 0x9f) || c == 0x2028 || c == 0x2029 || c == 0xfeff || c == 0xfffe ||
-           c == 0xffff;
-}
-
-/* The code point of the character of n bytes at `at`, which is sound. */
-static uint32_t code_point(const uint8_t *at, size_t n)
-{
-    uint32_t c = n == 1 ? at[0] : at[0] & (0xffu >> (n + 1));
-    for (size_t i = 1; i < n; i++)
-        c = c << 6 | (at[i] & 0x3f);
-    return c;
-}
-
-/* A text of JSON is a scalar of YAML, but for characters that YAML does not take as they are. */
-static void put_scalar(struct buf *out, struct str text)
-{
-    struct buf json = {0};
-    json_put_text(&json, text);
-    out->failed |= json.failed;
-    for (size_t i = 0, n; i < json.len; i += n) {
-        n = utf8_length((const char *)json.data + i, json.len - i);
-        n = n ? n : 1;
-        uint32_t c = code_point(json.data + i, n);
-        if (is_unprintable(c))
-            buf_printf(out, "\\u%04x", c);
-        else
-            buf_put(out, json.data + i, n);
-    }
-    buf_free(&json);
-}
-
 static void print_value(struct buf *out, const char *name, const char *value)
 {
     struct buf masked = {0};
     conf_mask(&masked, name, value);
     buf_printf(out, "%s: ", name);
-    put_scalar(out, buf_str(&masked));
+    yaml_put_text(out, buf_str(&masked));
     buf_put_u8(out, '\n');
     buf_free(&masked);
 }
@@ -417,6 +420,8 @@ void conf_print(const struct conf *c, struct buf *out)
         snprintf(name, sizeof name, "kafka.%s", p->name);
         print_value(out, name, p->value);
     }
+    if (c->section.node)
+        yaml_put_pair(out, section_name, c->section.node, 0);
 }
 
 void conf_reference(struct buf *out)
@@ -426,5 +431,7 @@ void conf_reference(struct buf *out)
                    *settings[i].standard ? settings[i].standard : "empty");
     buf_put_text(out, "  kafka.ANYTHING                 passed to librdkafka as it is\n"
                       "  NAME_file                      a file that holds a secret setting "
-                      "(kafka.sasl.password_file, postgres.url_file)\n");
+                      "(kafka.sasl.password_file, postgres.url_file)\n"
+                      "  placements                     a section of the file: where rankings are "
+                      "shown, and what is wanted there\n");
 }

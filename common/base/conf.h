@@ -6,6 +6,9 @@
  * the environment `kafka.brokers` is FLOTILLA_KAFKA_BROKERS; on the command line `--set
  * kafka.brokers=…`. `kafka.` and a name that the table does not have goes to librdkafka as it is.
  *
+ * `placements:` at the top of a file is a section: it holds no settings of the table, can only be
+ * given in a file, and is read by those who use it (ranker/placement.h).
+ *
  * Secrets (see base/secret.h) can be given as NAME_file, everywhere: the file's content without its
  * last line end is the value. On the command line nothing else is taken, because everybody on the
  * machine can read it there. No message shows a secret.
@@ -16,6 +19,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/yaml_tree.h"
 
 #include <stdint.h>
 
@@ -41,6 +45,14 @@ int conf_set(struct conf *c, const char *assignment, struct err *e);
 const char *conf_text(const struct conf *c, const char *name);
 int64_t conf_int(const struct conf *c, const char *name);
 double conf_double(const struct conf *c, const char *name);
+
+/* A section as it stands in the last file that has it, and the file's name for messages; NULL where
+ * none has. The only name is "placements" (anything else is a broken invariant). Both belong to
+ * conf. */
+const struct yaml_node *conf_section(const struct conf *c, const char *name, const char **file);
+
+/* Adds one problem to those that were found before, so that all can be told at once. */
+void conf_add_problem(struct err *all, const struct err *one);
 
 /* What was given for librdkafka: calls each(arg, name without "kafka.", value). Stops at the first
  * non-zero return. */

@@ -1,6 +1,7 @@
 /* The parameters of each kind of feature. */
 #include "feature/parse.h"
 
+#include "base/duration.h"
 #include "base/number.h"
 
 #include <math.h>
@@ -93,22 +94,9 @@ static int read_number(struct parse *p, const struct yaml_node *map, const char 
 
 static int duration(struct parse *p, const struct yaml_node *n, const char *name, int64_t *out)
 {
-    static const struct {
-        char unit;
-        int64_t ms;
-    } units[] = {{'s', 1000}, {'m', 60000}, {'h', 3600000}, {'d', 86400000}};
-    const char *text = n->type == YAML_TEXT ? n->text : "";
-    size_t digits = strspn(text, "0123456789");
-    *out = 0;
-    for (size_t i = 0; i < 4 && digits && digits <= 9 && text[digits] && !text[digits + 1]; i++)
-        if (text[digits] == units[i].unit)
-            *out = strtoll(text, NULL, 10) * units[i].ms;
-    int64_t longest = (int64_t)36500 * 86400000;
-    if (*out <= 0 || *out > longest)
-        return parse_refuse(
-            p, n->line,
-            "%s is \"%s\": give a duration above 0 as 30s, 5m, 1h or 7d (at most 36500d)", name,
-            n->type == YAML_TEXT ? text : "a list or map");
+    const char *text = n->type == YAML_TEXT ? n->text : "a list or map";
+    if (!duration_parse(out, text))
+        return parse_refuse(p, n->line, "%s is \"%s\": give " DURATION_FORM, name, text);
     return 0;
 }
 
