@@ -20,7 +20,11 @@ struct tail_partition {
 
 struct tail {
     rd_kafka_t *consumer;
-    rd_kafka_t *probe; /* sees transactions under way */
+    rd_kafka_t *probe; /* until the start; sees transactions under way */
+    rd_kafka_t *asker; /* for tail_catch_up(): a broker answers a connection in order, and the
+                          consumer's waits for records; NULL: nobody asked yet */
+    const struct conf *conf;
+    const char *client_id;
     tail_record *each;
     void *arg;
     struct tail_partition *partitions;
@@ -66,6 +70,8 @@ int tail_new(struct tail **out, const struct conf *conf, const char *client_id, 
         return err_nomem(e);
     t->each = each;
     t->arg = arg;
+    t->conf = conf;
+    t->client_id = client_id;
     int rc = connect_one(&t->consumer, conf, client_id, "read_committed", e);
     if (!rc)
         rc = connect_one(&t->probe, conf, client_id, "read_uncommitted", e);
@@ -93,11 +99,13 @@ void tail_free(struct tail *t)
     }
     if (t->probe)
         rd_kafka_destroy(t->probe);
+    if (t->asker)
+        rd_kafka_destroy(t->asker);
     free(t->partitions);
     free(t);
 }
 
-int tail_add(struct tail *t, const char *topic, int partition, struct err *e)
+int tail_add_from(struct tail *t, const char *topic, int partition, int64_t from, struct err *e)
 {
     struct tail_partition *longer = realloc(t->partitions, (t->count + 1) * sizeof *longer);
     if (!longer)
@@ -108,11 +116,21 @@ int tail_add(struct tail *t, const char *topic, int partition, struct err *e)
     int rc = kafka_offsets(t->probe, topic, partition, METADATA_TIMEOUT_MS, &p->first, &p->end, e);
     if (rc)
         return rc;
+    if (from != TAIL_FIRST && (from < p->first || from > p->end))
+        return err_set(e, ERR_NOT_FOUND,
+                       "%s partition %d has the offsets %lld to %lld but is to be read from %lld",
+                       topic, partition, (long long)p->first, (long long)p->end, (long long)from);
+    p->first = from == TAIL_FIRST ? p->first : from;
     p->position = p->first;
     p->at_end = p->first >= p->end;
     t->left += !p->at_end;
     t->count++;
     return 0;
+}
+
+int tail_add(struct tail *t, const char *topic, int partition, struct err *e)
+{
+    return tail_add_from(t, topic, partition, TAIL_FIRST, e);
 }
 
 int tail_add_topic(struct tail *t, const char *topic, struct err *e)
@@ -121,6 +139,19 @@ int tail_add_topic(struct tail *t, const char *topic, struct err *e)
     int rc = kafka_partition_count(t->probe, topic, METADATA_TIMEOUT_MS, &count, e);
     for (int i = 0; i < count && !rc; i++)
         rc = tail_add(t, topic, i, e);
+    return rc;
+}
+
+int tail_add_topic_end(struct tail *t, const char *topic, struct err *e)
+{
+    size_t before = t->count;
+    int rc = tail_add_topic(t, topic, e);
+    for (size_t i = before; i < t->count; i++) {
+        struct tail_partition *p = &t->partitions[i];
+        p->first = p->position = p->end;
+        t->left -= !p->at_end;
+        p->at_end = true;
+    }
     return rc;
 }
 
@@ -134,6 +165,8 @@ int tail_start(struct tail *t, struct err *e)
             ->offset = t->partitions[i].first;
     rd_kafka_resp_err_t code = rd_kafka_assign(t->consumer, list);
     rd_kafka_topic_partition_list_destroy(list);
+    rd_kafka_destroy(t->probe);
+    t->probe = NULL;
     return code ? kafka_err(e, code, "read tables") : 0;
 }
 
@@ -221,13 +254,15 @@ bool tail_at_end(const struct tail *t)
 static int find_ends(struct tail *t, rd_kafka_topic_partition_list_t **out, int timeout_ms,
                      struct err *e)
 {
-    rd_kafka_topic_partition_list_t *ends = rd_kafka_topic_partition_list_new((int)t->count);
+    int rc = t->asker ? 0 : connect_one(&t->asker, t->conf, t->client_id, "read_committed", e);
+    rd_kafka_topic_partition_list_t *ends =
+        rc ? NULL : rd_kafka_topic_partition_list_new((int)t->count);
     if (!ends)
-        return err_nomem(e);
+        return rc ? rc : err_nomem(e);
     for (size_t i = 0; i < t->count; i++)
         rd_kafka_topic_partition_list_add(ends, t->partitions[i].topic, t->partitions[i].partition)
             ->offset = RD_KAFKA_OFFSET_END;
-    rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(t->consumer, ends, timeout_ms);
+    rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(t->asker, ends, timeout_ms);
     for (int i = 0; i < ends->cnt && !code; i++)
         code = ends->elems[i].err;
     if (code) {

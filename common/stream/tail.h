@@ -20,15 +20,23 @@ struct tail;
  * meanwhile. Any other error ends the reading. */
 typedef int tail_record(void *arg, const rd_kafka_message_t *m, struct err *e);
 
-/* Fails with ERR_NOT_FOUND (no such topic), ERR_UNAVAILABLE, ERR_INVALID, ERR_NOMEM. */
+/* Borrows conf and client_id. Fails with ERR_NOT_FOUND (no such topic), ERR_UNAVAILABLE,
+ * ERR_INVALID, ERR_NOMEM. */
 int tail_new(struct tail **out, const struct conf *conf, const char *client_id, tail_record *each,
              void *arg, struct err *e);
 void tail_free(struct tail *t); /* NULL is fine */
 
-/* Adds one partition, or all of a topic; before tail_start(). */
+/* Adds one partition, or all of a topic; before tail_start(). from: the first record to be handed
+ * over, TAIL_FIRST is the first there is. Fail with ERR_NOT_FOUND (tail_add_from: the partition has
+ * no such offset, now or later: says which it has), and as tail_new(). */
+#define TAIL_FIRST INT64_C(-1)
+int tail_add_from(struct tail *t, const char *topic, int partition, int64_t from, struct err *e);
 int tail_add(struct tail *t, const char *topic, int partition, struct err *e);
 int tail_add_topic(struct tail *t, const char *topic, struct err *e);
-int tail_start(struct tail *t, struct err *e);
+
+/* The same, without what is there already: only what comes from this call on is handed over. */
+int tail_add_topic_end(struct tail *t, const char *topic, struct err *e);
+int tail_start(struct tail *t, struct err *e); /* once */
 
 /* Hands over what is there, at most `most` records, waiting for the first at most wait_ms. *count:
  * how many. Fails as the callback does, with ERR_UNAVAILABLE (the cluster; goes on with the next
