@@ -3,26 +3,6 @@
 #include "feature/distinct.h"
 #include "feature/ring.h"
 
-#include <math.h>
-
-/* The buckets of a window that as_of reads, as ages from the newest: the 60 that end with the one
- * as_of is in, of which nothing is left beyond the 64 that are remembered. */
-struct reach {
-    int64_t youngest, oldest;
-};
-
-static struct reach reach_of(const struct window *w, int64_t newest_ms, int64_t as_of_ms)
-{
-    int64_t behind = bucket_of(newest_ms, w->bucket_ms) - bucket_of(as_of_ms, w->bucket_ms);
-    int64_t oldest = behind + WINDOW_BUCKETS - 1;
-    return (struct reach){behind, oldest < REMEMBERED_BUCKETS ? oldest : REMEMBERED_BUCKETS - 1};
-}
-
-static bool has_windows(enum feature_kind kind)
-{
-    return kind <= FEATURE_GAP;
-}
-
 /* ------------------------------------------------------------ one contribution */
 
 /* The ring that was written last in full. */
@@ -170,8 +150,7 @@ static void merge_distinct(struct buf *out, const struct feature *f, struct part
 static double decay_at(const struct feature *f, struct part p, int64_t at_ms)
 {
     struct cursor c = cursor_of(p.body.data, p.body.len);
-    return cursor_double(&c) *
-           exp2((double)time_minus(p.newest_ms, at_ms) / (double)f->half_life_ms);
+    return decay_after(f, cursor_double(&c), (double)time_minus(at_ms, p.newest_ms));
 }
 
 /* One list of past propositions on the way through. */
@@ -250,60 +229,6 @@ void aggregate_merge(struct buf *out, const struct feature *f, struct part a, st
 }
 
 /* ------------------------------------------------------------ reading */
-
-static bool read_window(struct bucket *out, const struct feature *f, size_t window, struct part p,
-                        int64_t as_of_ms)
-{
-    struct cursor c = cursor_of(p.body.data, p.body.len);
-    struct ring r;
-    r.count = 0;
-    if (!p.seen)
-        return false;
-    for (size_t i = 0; i <= window; i++)
-        ring_decode(&r, &c, f->kind);
-    struct reach reach = reach_of(&f->windows[window], p.newest_ms, as_of_ms);
-    return ring_total(out, &r, reach.youngest, reach.oldest, f->kind);
-}
-
-static double read_windowed(const struct feature *f, size_t window, struct part p, int64_t as_of_ms)
-{
-    struct bucket b = {0};
-    bool any = read_window(&b, f, window, p, as_of_ms);
-    switch (f->kind) {
-    case FEATURE_COUNT:
-        return any ? (double)b.n : 0;
-    case FEATURE_SUM:
-        return any ? b.sum.high + b.sum.low : 0;
-    case FEATURE_MIN:
-    case FEATURE_MAX:
-        return any ? b.sum.high : NAN;
-    default: /* mean, gap */
-        return any && b.n ? (b.sum.high + b.sum.low) / (double)b.n : NAN;
-    }
-}
-
-void aggregate_read_counts(const struct feature *f, size_t window, struct part p, int64_t as_of_ms,
-                           uint64_t *of, uint64_t *per)
-{
-    struct bucket b = {0};
-    bool any = read_window(&b, f, window, p, as_of_ms);
-    *of = any ? b.n : 0;
-    *per = any ? b.per : 0;
-}
-
-double aggregate_read(const struct feature *f, size_t window, struct part p, int64_t as_of_ms)
-{
-    if (has_windows(f->kind))
-        return read_windowed(f, window, p, as_of_ms);
-    if (!p.seen)
-        return f->kind == FEATURE_RECENCY ? NAN : 0;
-    int64_t at_ms = as_of_ms > p.newest_ms ? as_of_ms : p.newest_ms;
-    if (f->kind == FEATURE_RECENCY)
-        return (double)time_minus(at_ms, p.newest_ms) / 1000;
-    if (f->kind == FEATURE_DECAY)
-        return decay_at(f, p, at_ms);
-    return distinct_read(p.body, reach_of(&f->windows[0], p.newest_ms, as_of_ms).oldest);
-}
 
 void aggregate_each_past(const struct feature *f, struct part p, int64_t as_of_ms,
                          void (*each)(void *arg, struct str id), void *arg)

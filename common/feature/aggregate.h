@@ -34,6 +34,8 @@
 #include "feature/contribution.h"
 #include "feature/definition.h"
 
+#include <math.h>
+
 struct part {
     bool seen;
     int64_t newest_ms;
@@ -51,18 +53,21 @@ bool aggregate_of(struct buf *out, const struct feature *f, const struct contrib
  * equal times, what a holds came before what b holds. */
 void aggregate_merge(struct buf *out, const struct feature *f, struct part a, struct part b);
 
-/* The value at as_of_ms. Not for rates (see below), gap (reads the mean) and overlap (see cell.h).
- * window: of f. */
-double aggregate_read(const struct feature *f, size_t window, struct part p, int64_t as_of_ms);
-
-/* The two counts of a rate. */
-void aggregate_read_counts(const struct feature *f, size_t window, struct part p, int64_t as_of_ms,
-                           uint64_t *of, uint64_t *per);
-
 /* Propositions of an overlap, oldest first: calls each(arg, id) for those within the feature's time
  * of as_of_ms. */
 void aggregate_each_past(const struct feature *f, struct part p, int64_t as_of_ms,
                          void (*each)(void *arg, struct str id), void *arg);
+
+static inline bool has_windows(enum feature_kind kind)
+{
+    return kind <= FEATURE_GAP;
+}
+
+/* A sum of `decay` so many ms later. */
+static inline double decay_after(const struct feature *f, double sum, double later_ms)
+{
+    return sum * exp2(-later_ms / (double)f->half_life_ms);
+}
 
 /* Differences of times that damaged bytes may make absurd. */
 static inline int64_t time_minus(int64_t a_ms, int64_t b_ms)

@@ -1,7 +1,5 @@
 #include "feature/cell.h"
 
-#include <math.h>
-
 /* Writes the length of what was appended since `at`, where one byte was left for it. */
 static void close_slot(struct buf *out, size_t at)
 {
@@ -153,8 +151,9 @@ struct part cell_part(struct str cell, size_t slot)
     return take_part(&c, &times);
 }
 
-struct part cell_merged_part(struct buf *scratch, const struct scope *scope, size_t slot,
-                             const struct str *cells, size_t count)
+/* The part of a slot over several cells; one is not copied, of more the body is in scratch. */
+static struct part merged_part(struct buf *scratch, const struct scope *scope, size_t slot,
+                               const struct str *cells, size_t count)
 {
     struct part all = {0};
     for (size_t i = 0; i < count; i++) {
@@ -176,24 +175,72 @@ struct part cell_merged_part(struct buf *scratch, const struct scope *scope, siz
     return all;
 }
 
-double cell_prior(const struct feature *f, size_t window, struct str total, int64_t as_of_ms)
+size_t key_contents_bytes(const struct scope *scope)
 {
-    uint64_t of, per;
-    aggregate_read_counts(f, window, cell_part(total, f->total_slot), as_of_ms, &of, &per);
-    return per ? (double)of / (double)per : 0;
+    return sizeof(struct key_contents) + scope->content_count * sizeof(struct content);
 }
 
-double cell_value(const struct feature *f, size_t window, struct part p, struct str total,
-                  int64_t as_of_ms)
+void key_contents_read(struct key_contents *out, const struct scope *scope, struct str cell,
+                       int64_t as_of_ms)
 {
-    uint64_t of, per;
-    if (f->kind != FEATURE_RATE)
-        return aggregate_read(f, window, p, as_of_ms);
-    aggregate_read_counts(f, window, p, as_of_ms, &of, &per);
-    if (f->weight == 0 && per == 0)
-        return NAN;
-    double prior = isnan(f->prior) ? cell_prior(f, window, total, as_of_ms) : f->prior;
-    return ((double)of + f->weight * prior) / ((double)per + f->weight);
+    struct cursor c = cursor_of(cell.data, cell.len);
+    struct content *at = out->contents;
+    out->right = CONTENT_ALWAYS;
+    out->newest_ms = cell.len ? cursor_zigzag(&c) : INT64_MIN;
+    struct times times = times_of(out->newest_ms);
+    for (size_t s = 0; s < scope->slot_count; s++) {
+        const struct feature *f = scope->slots[s];
+        struct part p = cell.len ? take_part(&c, &times) : (struct part){0};
+        if (f->kind == FEATURE_OVERLAP)
+            continue;
+        content_read(at, &out->right, f, p, p.newest_ms, as_of_ms);
+        at += feature_contents(f);
+    }
+}
+
+/* The contents of one slot over several cells. room: for those of one more. */
+static void add_slot(struct content *out, struct content *room, const struct scope *scope,
+                     size_t slot, const struct str *cells, size_t count, int64_t as_of_ms)
+{
+    const struct feature *f = scope->slots[slot];
+    struct content_range any = CONTENT_ALWAYS;
+    int64_t newest_ms = INT64_MIN;
+    for (size_t i = 0; i < count; i++) {
+        struct part p = cell_part(cells[i], slot);
+        if (p.seen && p.newest_ms > newest_ms)
+            newest_ms = p.newest_ms;
+    }
+    content_nothing(out, f);
+    for (size_t i = 0; i < count; i++) {
+        struct part p = cell_part(cells[i], slot);
+        if (!p.seen)
+            continue;
+        content_read(room, &any, f, p, newest_ms, as_of_ms);
+        for (size_t w = 0; w < feature_contents(f); w++)
+            content_add(&out[w], &room[w], f);
+    }
+}
+
+int cells_contents(struct content *out, const struct scope *scope, const struct str *cells,
+                   size_t count, int64_t as_of_ms, struct buf *scratch, struct err *e)
+{
+    struct content_range any = CONTENT_ALWAYS;
+    for (size_t s = 0; s < scope->slot_count; s++) {
+        const struct feature *f = scope->slots[s];
+        size_t bytes = feature_contents(f) * sizeof *out;
+        buf_reset(scratch);
+        if (f->kind == FEATURE_DISTINCT) {
+            struct part p = merged_part(scratch, scope, s, cells, count);
+            content_read(out, &any, f, p, p.newest_ms, as_of_ms);
+        } else if (buf_reserve(scratch, bytes)) {
+            add_slot(out, (struct content *)(void *)scratch->data, scope, s, cells, count,
+                     as_of_ms);
+        }
+        if (!buf_ok(scratch))
+            return err_nomem(e);
+        out += feature_contents(f);
+    }
+    return 0;
 }
 
 void cell_fingerprints(struct buf *out, const struct scope *scope)

@@ -9,7 +9,7 @@
  */
 #pragma once
 
-#include "feature/aggregate.h"
+#include "feature/content.h"
 
 /* Appends the cell of one contribution to a scope that has its event; false: it is nothing to any
  * aggregate here, not even to when the key was last touched (only totals). */
@@ -28,21 +28,19 @@ int64_t cell_newest_ms(struct str cell);
 /* What one slot has seen. */
 struct part cell_part(struct str cell, size_t slot);
 
+/* Bytes of the contents of one key of a scope. */
+size_t key_contents_bytes(const struct scope *scope);
+
+/* Reads them from a cell, an empty one being that of a key that has seen nothing. */
+void key_contents_read(struct key_contents *out, const struct scope *scope, struct str cell,
+                       int64_t as_of_ms);
+
 /*
- * The part of a slot over several cells together (a candidate with several values in a dimension).
- * One cell is not copied; of more the merged body is appended to scratch.
+ * The contents over several cells together, none of them empty (a candidate with several values in
+ * a dimension): as if they had been merged first. scratch is overwritten. Fails with ERR_NOMEM.
  */
-struct part cell_merged_part(struct buf *scratch, const struct scope *scope, size_t slot,
-                             const struct str *cells, size_t count);
-
-/* N_of / N_per of a rate with a global prior in one window, from the cell of its totals; 0 where
- * N_per is 0. */
-double cell_prior(const struct feature *f, size_t window, struct str total, int64_t as_of_ms);
-
-/* The value of an aggregate; not of gap and overlap, which need a candidate. total: the cell of the
- * scope's totals, needed where the prior is global. */
-double cell_value(const struct feature *f, size_t window, struct part p, struct str total,
-                  int64_t as_of_ms);
+int cells_contents(struct content *out, const struct scope *scope, const struct str *cells,
+                   size_t count, int64_t as_of_ms, struct buf *scratch, struct err *e);
 
 /* Appends a cell whose slots had `fingerprints` (8 bytes each) with the slots of the scope; what
  * the scope does not have any more is dropped, what is new has seen nothing. False: nothing of it

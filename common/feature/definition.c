@@ -175,6 +175,7 @@ static int add_slot(struct parse *p, struct scope *s, const struct feature *f)
         return p->e->code;
     longer[s->slot_count++] = f;
     s->slots = longer;
+    s->content_count += feature_contents(f);
     s->events[f->event] = true;
     if (f->kind == FEATURE_RATE)
         s->events[f->per] = true;
@@ -283,6 +284,7 @@ static int add_total(struct parse *p, struct feature *f)
     }
     f->total = set->scopes[own].total;
     f->total_slot = set->scopes[f->total].slot_count;
+    f->total_content = set->scopes[f->total].content_count;
     return add_slot(p, &set->scopes[f->total], f);
 }
 
@@ -296,6 +298,7 @@ static int give_slots(struct parse *p)
         if (f->scope < 0)
             continue;
         f->slot = set->scopes[f->scope].slot_count;
+        f->content = set->scopes[f->scope].content_count;
         rc = add_slot(p, &set->scopes[f->scope], f);
     }
     for (size_t i = 0; i < set->feature_count && !rc; i++)

@@ -76,8 +76,9 @@ struct feature {
     int line;
     enum feature_kind kind;
     const char *scope_text;
-    int scope;   /* index in feature_set.scopes; -1: at request time */
-    size_t slot; /* place among the aggregates of its scope */
+    int scope;      /* index in feature_set.scopes; -1: at request time */
+    size_t slot;    /* place among the aggregates of its scope */
+    size_t content; /* place of the first of its contents (content.h) among those of its scope */
     const char *event_name, *per_name;
     int event;              /* id of the event; of a rate, of `of` */
     int per;                /* id of a rate's `per` */
@@ -85,7 +86,7 @@ struct feature {
     size_t window_count;
     double weight, prior; /* prior NaN: global */
     int total;            /* prior global: scope with the total over all keys; else -1 */
-    size_t total_slot;
+    size_t total_slot, total_content; /* as slot and content, there */
     int64_t half_life_ms, within_ms;
     size_t last;
     struct dimension dimension; /* distinct: what is counted; gap, overlap: the proposition's
@@ -102,6 +103,15 @@ struct feature {
     uint8_t fingerprint[FINGERPRINT_BYTES];
     size_t first_output;
 };
+
+/* How many contents an aggregate has: one a window; an overlap none. */
+static inline size_t feature_contents(const struct feature *f)
+{
+    return f->kind == FEATURE_OVERLAP    ? 0
+           : f->kind == FEATURE_DISTINCT ? 1
+           : f->window_count             ? f->window_count
+                                         : 1;
+}
 
 /* One value of the vector. */
 struct output {
@@ -126,6 +136,7 @@ struct scope {
     int total;         /* scope with its totals, or -1 */
     const struct feature **slots;
     size_t slot_count;
+    size_t content_count;
     bool events[MAX_EVENTS];
 };
 

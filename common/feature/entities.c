@@ -1,10 +1,13 @@
 #include "feature/entities.h"
 
+#include "base/buf.h"
 #include "base/number.h"
 #include "base/table.h"
 
 #include <math.h>
 #include <stdlib.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 struct entities {
     const struct feature_set *set;
@@ -35,12 +38,19 @@ static struct known *known_at(const struct entities *t, uint32_t id)
     return k;
 }
 
+static void known_free(struct known *k)
+{
+    if (k)
+        free(k->kept);
+    free(k);
+}
+
 void entities_free(struct entities *t)
 {
     if (!t)
         return;
     for (uint32_t id = table_first(t->table); id != TABLE_NONE; id = table_next(t->table, id))
-        free(known_at(t, id));
+        known_free(known_at(t, id));
     table_free(t->table);
     free(t);
 }
@@ -61,7 +71,7 @@ void entities_remove(struct entities *t, struct str id)
     uint32_t at = table_find(t->table, id);
     if (at == TABLE_NONE)
         return;
-    free(known_at(t, at));
+    known_free(known_at(t, at));
     table_remove(t->table, at);
 }
 
@@ -85,15 +95,38 @@ static const struct attribute *find(const struct entity *record, const char *fie
     return NULL;
 }
 
+static size_t length_bytes(size_t len)
+{
+    uint8_t length[VARINT_BYTES];
+    return varint_write(length, len);
+}
+
+struct str key_sized(struct str known_key)
+{
+    size_t before = length_bytes(known_key.len);
+    return str_bytes(known_key.data - before, known_key.len + before);
+}
+
+uint64_t key_hash(struct str sized_key)
+{
+    return XXH3_64bits(sized_key.data, sized_key.len);
+}
+
 /* Bytes that the keys of an attribute need at most, and how many there are at most. */
 static void measure(const struct attribute *a, size_t *keys, size_t *bytes)
 {
     if (!a)
         return;
-    *keys += a->type == ATTRIBUTE_LIST ? a->list.count : 1;
-    *bytes += a->type == ATTRIBUTE_TEXT ? a->text.len : NUMBER_TEXT_BYTES;
-    for (size_t i = 0; a->type == ATTRIBUTE_LIST && i < a->list.count; i++)
-        *bytes += a->list.items[i].len;
+    size_t count = a->type == ATTRIBUTE_LIST ? a->list.count : 1;
+    *keys += count;
+    if (a->type != ATTRIBUTE_LIST && a->type != ATTRIBUTE_TEXT)
+        *bytes += NUMBER_TEXT_BYTES + 1;
+    for (size_t i = 0; i < count; i++) {
+        size_t len = a->type == ATTRIBUTE_LIST   ? a->list.items[i].len
+                     : a->type == ATTRIBUTE_TEXT ? a->text.len
+                                                 : 0;
+        *bytes += len + length_bytes(len);
+    }
 }
 
 static int compare_places(const void *a, const void *b)
@@ -136,14 +169,16 @@ static int drop_repeats(struct str_list *keys, struct err *e)
     return 0;
 }
 
-/* Where the next keys and their bytes go, in the one allocation of an entity. */
+/* Where the next keys, their hashes and bytes go, in the one allocation of an entity. */
 struct room {
     struct str *keys;
+    uint64_t *hashes; /* NULL: there is none for them */
     char *bytes;
 };
 
 static void put_key(struct room *r, struct str_list *keys, struct str text)
 {
+    r->bytes += varint_write((uint8_t *)r->bytes, text.len);
     if (text.len)
         memcpy(r->bytes, text.data, text.len);
     keys->items[keys->count++] = (struct str){r->bytes, text.len};
@@ -174,7 +209,11 @@ static int fill(struct known_value *v, const struct attribute *a, struct room *r
         break;
     }
     r->keys += v->keys.count;
-    return drop_repeats(&v->keys, e);
+    int rc = drop_repeats(&v->keys, e);
+    v->hashes = r->hashes;
+    for (size_t i = 0; r->hashes && i < v->keys.count && !rc; i++)
+        *r->hashes++ = key_hash(key_sized(v->keys.items[i]));
+    return rc;
 }
 
 static int known_new(struct known **out, const struct entities *t, const struct entity *record,
@@ -183,13 +222,17 @@ static int known_new(struct known **out, const struct entities *t, const struct 
     size_t fields = t->set->attribute_count[t->side], keys = 0, bytes = 0;
     for (size_t i = 0; i < fields; i++)
         measure(find(record, t->set->attributes[t->side][i]), &keys, &bytes);
-    struct known *k =
-        malloc(sizeof *k + fields * sizeof *k->values + keys * sizeof(struct str) + bytes);
+    size_t hashes = t->side == SIDE_PROPOSITION ? keys : 0;
+    struct known *k = malloc(sizeof *k + fields * sizeof *k->values + keys * sizeof(struct str) +
+                             hashes * sizeof(uint64_t) + bytes);
     if (!k)
         return err_nomem(e);
     k->timestamp = record->timestamp;
+    k->memo = &k->kept;
+    k->kept = NULL;
     struct room r = {.keys = (struct str *)(k->values + fields)};
-    r.bytes = (char *)(r.keys + keys);
+    r.hashes = hashes ? (uint64_t *)(r.keys + keys) : NULL;
+    r.bytes = (char *)(r.keys + keys) + hashes * sizeof(uint64_t);
     for (size_t i = 0; i < fields; i++) {
         int rc = fill(&k->values[i], find(record, t->set->attributes[t->side][i]), &r, e);
         if (rc) {
@@ -218,6 +261,6 @@ int entities_put(struct entities *t, const struct entity *record, struct err *e)
         free(k);
         return err_nomem(e);
     }
-    free(before);
+    known_free(before);
     return 0;
 }

@@ -18,14 +18,24 @@ struct known_value {
     double number; /* of a number; 0 or 1 of a boolean */
     struct str_list
         keys; /* its values as parts of keys, each once: 1995 of 1995.0; a text as it is */
+    const uint64_t
+        *hashes; /* of a proposition: of each key with its length before it (key_sized) */
 };
 
 /* An entity's values, by feature_set.attributes of its side. Good until the entity is put again or
  * removed. */
 struct known {
     int64_t timestamp;
+    void **memo; /* &kept */
+    void *kept;  /* one allocation in which a reader keeps what it has worked out; NULL at first,
+                    freed with this */
     struct known_value values[];
 };
+
+/* A key of a known_value with its length before it, as it stands in keys of scopes; and the hash of
+ * such bytes. */
+struct str key_sized(struct str known_key);
+uint64_t key_hash(struct str sized_key);
 
 /* Borrows the set. Fails with ERR_NOMEM. */
 int entities_new(struct entities **out, const struct feature_set *set, enum side side,

@@ -8,8 +8,9 @@ struct replay {
     struct apply *apply;
     struct vectors *vectors;
     struct table *user_records; /* user id to record */
-    struct table *shared;       /* shared_key() to cell */
-    struct buf after, key;
+    struct shared_cells *shared;
+    struct table *deltas; /* of one event: shared_key() to cell */
+    struct buf after;
     struct arena arena;
 };
 
@@ -22,9 +23,9 @@ void replay_free(struct replay *r)
     apply_free(r->apply);
     vectors_free(r->vectors);
     table_free(r->user_records);
-    table_free(r->shared);
+    shared_cells_free(r->shared);
+    table_free(r->deltas);
     buf_free(&r->after);
-    buf_free(&r->key);
     arena_free(&r->arena);
     free(r);
 }
@@ -36,8 +37,9 @@ int replay_new(struct replay **out, const struct replay_opts *opts, struct err *
         return err_nomem(e);
     r->opts = *opts;
     r->user_records = table_new();
-    r->shared = table_new();
-    int rc = r->user_records && r->shared ? 0 : err_nomem(e);
+    r->deltas = table_new();
+    int rc =
+        r->user_records && r->deltas ? shared_cells_new(&r->shared, opts->set, e) : err_nomem(e);
     if (!rc)
         rc = entities_new(&r->users, opts->set, SIDE_USER, e);
     if (!rc)
@@ -59,6 +61,17 @@ int replay_entity(struct replay *r, enum side side, const struct entity *record,
     return entities_put(side == SIDE_USER ? r->users : r->propositions, record, e);
 }
 
+static int merge_deltas(struct replay *r, struct err *e)
+{
+    int rc = 0;
+    for (uint32_t id = table_first(r->deltas); id != TABLE_NONE && !rc;
+         id = table_next(r->deltas, id)) {
+        const struct table_entry *t = table_get(r->deltas, id);
+        rc = shared_cells_merge(r->shared, table_key(t), table_value(t), e);
+    }
+    return rc;
+}
+
 int replay_event(struct replay *r, const struct event *event, int64_t kafka_ms, bool *accepted,
                  struct err *e)
 {
@@ -73,11 +86,15 @@ int replay_event(struct replay *r, const struct event *event, int64_t kafka_ms, 
     if (id == TABLE_NONE)
         return err_nomem(e);
     int rc = apply_event(r->apply, event, time_ms, table_value(table_get(r->user_records, id)),
-                         &r->after, r->shared, &outcome, e);
-    if (rc || outcome == APPLY_REPEATED)
-        return rc;
-    *accepted = true;
-    return table_set(r->user_records, id, buf_str(&r->after)) ? 0 : err_nomem(e);
+                         &r->after, r->deltas, &outcome, e);
+    if (!rc && outcome == APPLY_DONE) {
+        *accepted = true;
+        rc = merge_deltas(r, e);
+        if (!rc && !table_set(r->user_records, id, buf_str(&r->after)))
+            rc = err_nomem(e);
+    }
+    table_clear(r->deltas);
+    return rc;
 }
 
 static struct str value_of(const struct table *t, struct str key)
@@ -92,17 +109,9 @@ static struct str view_user(void *arg, struct str user_id)
     return value_of(r->user_records, user_id);
 }
 
-static struct str view_shared(void *arg, size_t scope, struct str key)
-{
-    struct replay *r = arg;
-    buf_reset(&r->key);
-    shared_key(&r->key, scope, key);
-    return value_of(r->shared, buf_str(&r->key));
-}
-
 static struct state_view view_of(struct replay *r)
 {
-    return (struct state_view){view_user, view_shared, r, r->users, r->propositions};
+    return (struct state_view){view_user, r, r->shared, r->users, r->propositions};
 }
 
 int replay_request(struct replay *r, const struct rank_request *request, const double *positions,
@@ -115,7 +124,6 @@ int replay_request(struct replay *r, const struct rank_request *request, const d
 /* All keys, on the way to `each`. */
 struct walk {
     struct replay *r;
-    struct state_view view;
     int (*each)(void *arg, const struct feature_values *values, struct err *e);
     void *arg;
     struct str user_id; /* data NULL: a shared key */
@@ -131,8 +139,8 @@ static int walk_cell(struct walk *w, struct str key, struct str cell, struct err
     arena_reset(&w->r->arena);
     int rc = key_parts(&v.key, scope, key, w->user_id, &w->r->arena, e);
     if (!rc)
-        rc = key_values(&v.values, &v.as_of, w->r->opts.set, w->scope, cell, &w->view, &w->r->arena,
-                        e);
+        rc = key_values(&v.values, &v.as_of, w->r->opts.set, w->scope, cell, w->r->shared,
+                        &w->r->arena, e);
     return rc ? rc : w->each(w->arg, &v, e);
 }
 
@@ -152,7 +160,7 @@ int replay_each_key(struct replay *r,
                     int (*each)(void *arg, const struct feature_values *values, struct err *e),
                     void *arg, struct err *e)
 {
-    struct walk w = {.r = r, .view = view_of(r), .each = each, .arg = arg};
+    struct walk w = {.r = r, .each = each, .arg = arg};
     int rc = 0;
     for (uint32_t id = table_first(r->user_records); id != TABLE_NONE && !rc;
          id = table_next(r->user_records, id)) {
@@ -161,9 +169,9 @@ int replay_each_key(struct replay *r,
         rc = user_record_each(r->opts.set, table_value(t), walk_section, &w, e);
     }
     w.user_id = (struct str){0};
-    for (uint32_t id = table_first(r->shared); id != TABLE_NONE && !rc;
-         id = table_next(r->shared, id)) {
-        const struct table_entry *t = table_get(r->shared, id);
+    const struct table *shared = shared_cells_table(r->shared);
+    for (uint32_t id = table_first(shared); id != TABLE_NONE && !rc; id = table_next(shared, id)) {
+        const struct table_entry *t = table_get(shared, id);
         struct str key;
         if (shared_key_parse(r->opts.set, table_key(t), &w.scope, &key))
             rc = walk_cell(&w, key, table_value(t), e);

@@ -4,7 +4,6 @@
 #include "feature/terms.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 /* The texts of a value: of a text itself, of a list each. */
 static struct str_list texts_of(const struct feature *f, const struct situation *s, struct str *own)
@@ -18,7 +17,7 @@ static struct str_list texts_of(const struct feature *f, const struct situation 
                                                                          : (struct str_list){0};
 }
 
-double request_attribute(const struct feature *f, const struct situation *s)
+static double attribute(const struct feature *f, const struct situation *s)
 {
     const struct known_value *v = situation_attribute(s, &f->dimension);
     struct str own;
@@ -32,19 +31,37 @@ double request_attribute(const struct feature *f, const struct situation *s)
     return NAN;
 }
 
-double request_age(const struct feature *f, const struct situation *s, int64_t as_of_ms)
+static struct request_number age(const struct feature *f, const struct situation *s)
 {
     const struct known_value *v = situation_attribute(s, &f->dimension);
     struct str own;
-    int64_t then_us;
+    int64_t us;
     if (v && v->type == ATTRIBUTE_NUMBER)
-        return ((double)as_of_ms - v->number) / 1000;
+        return (struct request_number){v->number, REQUEST_NO_US};
     if (v && v->type == ATTRIBUTE_LIST)
-        return NAN;
+        return (struct request_number){NAN, REQUEST_NO_US};
     struct str_list texts = texts_of(f, s, &own);
-    if (texts.count != 1 || !instant_parse_us(&then_us, texts.items[0]))
-        return NAN;
-    return (double)((__int128)as_of_ms * 1000 - then_us) / 1e6;
+    bool is_instant = texts.count == 1 && instant_parse_us(&us, texts.items[0]);
+    return (struct request_number){NAN, is_instant ? us : REQUEST_NO_US};
+}
+
+struct request_number request_number(const struct feature *f, const struct situation *s)
+{
+    if (f->kind == FEATURE_AGE)
+        return age(f, s);
+    if (f->kind == FEATURE_ATTRIBUTE)
+        return (struct request_number){attribute(f, s), REQUEST_NO_US};
+    const struct known_value *v = situation_attribute(s, &f->dimension);
+    bool is_number = v && v->type == ATTRIBUTE_NUMBER;
+    return (struct request_number){is_number ? v->number : NAN, REQUEST_NO_US};
+}
+
+double request_number_at(const struct feature *f, const struct request_number *n, int64_t as_of_ms)
+{
+    if (f->kind != FEATURE_AGE)
+        return n->number;
+    return n->age_us == REQUEST_NO_US ? ((double)as_of_ms - n->number) / 1000
+                                      : (double)((__int128)as_of_ms * 1000 - n->age_us) / 1e6;
 }
 
 static int64_t floor_div(int64_t a, int64_t b)
@@ -87,46 +104,61 @@ bool request_match(double *out, const struct feature *f, const struct situation 
     return true;
 }
 
-static int compare(const void *a, const void *b)
+/* A float and its place, as a number that sorts by the float: one that is not negative is larger
+ * than any that is; negative ones sort the other way round. */
+static uint64_t sortable(float value, size_t place)
 {
-    float x = *(const float *)a, y = *(const float *)b;
-    return (x > y) - (x < y);
+    uint32_t bits;
+    value += 0.0f; /* −0 is 0 */
+    memcpy(&bits, &value, sizeof bits);
+    bits ^= bits >> 31 ? UINT32_MAX : (uint32_t)1 << 31;
+    return (uint64_t)bits << 32 | (uint32_t)place;
 }
 
-/* How many of the sorted values are smaller; with `or_equal`, or equal. */
-static size_t below(const float *sorted, size_t count, float value, bool or_equal)
+/* Sorts by merging runs of twice the length each time; which of the two holds the result is
+ * returned. */
+static uint64_t *sort(uint64_t *items, uint64_t *room, size_t count)
 {
-    size_t low = 0, high = count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (sorted[middle] < value || (or_equal && sorted[middle] == value))
-            low = middle + 1;
-        else
-            high = middle;
+    for (size_t run = 1; run < count; run *= 2) {
+        for (size_t start = 0; start < count; start += 2 * run) {
+            size_t middle = start + run < count ? start + run : count;
+            size_t end = middle + run < count ? middle + run : count;
+            size_t i = start, k = middle;
+            for (size_t at = start; at < end; at++) {
+                bool first = i < middle && (k == end || items[i] <= items[k]);
+                room[at] = first ? items[i] : items[k];
+                i += first;
+                k += !first;
+            }
+        }
+        uint64_t *other = items;
+        items = room;
+        room = other;
     }
-    return low;
+    return items;
 }
 
 bool request_standings(const double *values, double *out, size_t count, size_t stride,
                        struct arena *a)
 {
-    float *sorted = arena_alloc(a, count * sizeof *sorted + 1);
+    uint64_t *items = arena_alloc(a, 2 * count * sizeof *items + 1);
     size_t n = 0;
-    if (!sorted)
+    if (!items)
         return false;
-    for (size_t i = 0; i < count; i++)
-        if (!isnan(values[i * stride]))
-            sorted[n++] = (float)values[i * stride];
-    qsort(sorted, n, sizeof *sorted, compare);
     for (size_t i = 0; i < count; i++) {
-        float value = (float)values[i * stride];
-        if (isnan(value)) {
-            out[i * stride] = NAN;
-            continue;
-        }
-        size_t smaller = below(sorted, n, value, false),
-               equal = below(sorted, n, value, true) - smaller - 1;
-        out[i * stride] = n == 1 ? 0.5 : ((double)smaller + (double)equal / 2) / (double)(n - 1);
+        out[i * stride] = NAN;
+        if (!isnan(values[i * stride]))
+            items[n++] = sortable((float)values[i * stride], i);
+    }
+    uint64_t *sorted = sort(items, items + n, n);
+    for (size_t first = 0, next; first < n; first = next) {
+        next = first + 1;
+        while (next < n && sorted[next] >> 32 == sorted[first] >> 32)
+            next++;
+        double standing =
+            n == 1 ? 0.5 : ((double)first + (double)(next - first - 1) / 2) / (double)(n - 1);
+        for (size_t i = first; i < next; i++)
+            out[(uint32_t)sorted[i] * stride] = standing;
     }
     return true;
 }

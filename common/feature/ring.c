@@ -1,5 +1,6 @@
 #include "feature/ring.h"
 
+#include <limits.h>
 #include <math.h>
 
 /* In the byte of a bucket: 6 bits of gap to the age before (or, of the first, its age), and two
@@ -34,7 +35,8 @@ static void add(struct bucket *to, const struct bucket *b, enum feature_kind kin
     } else {
         to->n += b->n;
         to->per += b->per;
-        to->sum = double_double_add(to->sum, b->sum);
+        if (kind != FEATURE_COUNT && kind != FEATURE_RATE)
+            to->sum = double_double_add(to->sum, b->sum);
     }
 }
 
@@ -142,19 +144,60 @@ void ring_merge(struct ring *out, const struct ring *a, int64_t a_age, const str
     }
 }
 
-bool ring_total(struct bucket *out, const struct ring *r, int64_t youngest, int64_t oldest,
-                enum feature_kind kind)
+/* A bucket's place in a sum. */
+static void sum_bucket(struct ring_sum *s, int age, const struct bucket *b, enum feature_kind kind,
+                       int64_t from, int64_t to)
 {
-    bool any = false;
-    *out = (struct bucket){0};
-    for (size_t i = 0; i < r->count; i++) {
-        if (r->ages[i] < youngest || r->ages[i] > oldest)
-            continue;
-        if (any)
-            add(out, &r->buckets[i], kind);
-        else
-            *out = r->buckets[i];
-        any = true;
+    if (age < from) {
+        s->before = age;
+        return;
     }
-    return any;
+    if (age > to) {
+        s->after = age < s->after ? age : s->after;
+        return;
+    }
+    if (s->count++ == 0) {
+        s->total = *b;
+        s->youngest = age;
+    } else {
+        add(&s->total, b, kind);
+    }
+    s->oldest = age;
+}
+
+void ring_read(struct ring_sum *out, struct cursor *c, struct cursor *full, enum feature_kind kind,
+               int64_t from, int64_t to, int64_t most)
+{
+    struct cursor start = *c;
+    struct bucket b;
+    unsigned age = 0;
+    out->total = (struct bucket){0};
+    out->count = 0;
+    out->youngest = out->after = INT_MAX;
+    out->oldest = out->before = INT_MIN;
+    uint8_t count = cursor_u8(c);
+    if (count == RING_SAME) {
+        start = *full;
+        if (start.bad || cursor_left(&start) == 0 || *start.at == RING_SAME)
+            return;
+        c = &start;
+        count = cursor_u8(c);
+    } else {
+        *full = start;
+    }
+    if (count & ONE_NEWEST) {
+        take_bucket(&b, c, (uint8_t)(count << 1), kind);
+        if (!c->bad && most >= 0)
+            sum_bucket(out, 0, &b, kind, from, to);
+        return;
+    }
+    for (uint8_t i = 0; i < count && count <= REMEMBERED_BUCKETS; i++) {
+        uint8_t head = cursor_u8(c);
+        age += head & GAP_BITS;
+        take_bucket(&b, c, head & (uint8_t)~GAP_BITS, kind);
+        if (c->bad || age >= REMEMBERED_BUCKETS)
+            return;
+        if (age <= most)
+            sum_bucket(out, (int)age, &b, kind, from, to);
+    }
 }

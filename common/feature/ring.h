@@ -1,7 +1,7 @@
 /*
  * The buckets of one window: at most 64, by age, newest first; encoded, they cost what they hold.
  *
- * Used by aggregate.c. One thread a call; no clock.
+ * Used by aggregate.c and content.c. One thread a call; no clock.
  */
 #pragma once
 
@@ -42,6 +42,19 @@ void ring_encode(struct buf *out, const struct ring *r, enum feature_kind kind);
 void ring_merge(struct ring *out, const struct ring *a, int64_t a_age, const struct ring *b,
                 int64_t b_age, enum feature_kind kind);
 
-/* All buckets from age `youngest` to `oldest` together. False: there is none. */
-bool ring_total(struct bucket *out, const struct ring *r, int64_t youngest, int64_t oldest,
-                enum feature_kind kind);
+/* Some buckets of a ring together, and the ages of those next to the ends of what was asked for. */
+struct ring_sum {
+    struct bucket total;
+    size_t count;         /* of buckets in it */
+    int youngest, oldest; /* of them; without any INT_MAX, INT_MIN */
+    int before, after;    /* the nearest ones that were too young and too old; without any INT_MIN,
+                             INT_MAX */
+};
+
+/*
+ * Reads one ring and adds up the buckets from age `from` to `to` while it does so; what is older
+ * than `most` is as if it were not there. full: where the last ring that was written in full
+ * begins (bad before the first), for one that is the same.
+ */
+void ring_read(struct ring_sum *out, struct cursor *c, struct cursor *full, enum feature_kind kind,
+               int64_t from, int64_t to, int64_t most);

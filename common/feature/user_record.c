@@ -7,7 +7,6 @@
 enum {
     ID_BYTES = 6,
     INDEX_FROM = 16,
-    FLAG_BITS = 2,
     FLAGS = KEY_IS_DUE | KEY_IS_GONE,
     MAX_GONE = 16384,
 };
@@ -98,15 +97,6 @@ static void take_out(struct user_keys *u, uint32_t i)
         u->newest = k->before;
 }
 
-/* A cursor's next key; flags point into the section, to the first byte of its head. */
-static struct user_key_view next_key(struct cursor *c)
-{
-    struct user_key_view v = {.flags = c->at};
-    v.key = cursor_str(c, cursor_varint(c) >> FLAG_BITS);
-    v.cell = cursor_sized(c);
-    return v;
-}
-
 /* Their number has a bound, for a user who goes through keys faster than they are published. */
 static bool remember_gone(struct user_keys *u, const struct user_key *k)
 {
@@ -120,16 +110,16 @@ static bool remember_gone(struct user_keys *u, const struct user_key *k)
 
 int user_keys_open(struct user_keys *u, struct str section, struct err *e)
 {
-    struct cursor c = cursor_of(section.data, section.len);
-    uint64_t count = section.len ? cursor_varint(&c) : 0;
+    struct cursor c;
+    uint64_t count = user_section_start(&c, section);
     u->count = u->held = u->index_size = u->gone_count = 0;
     u->oldest = u->newest = USER_KEY_NONE;
-    if (count > cursor_left(&c))
+    if (c.bad)
         return corrupt(e);
     if (!room_for(&u->keys, &u->cap, (uint32_t)count + 1))
         return err_nomem(e);
     for (uint64_t i = 0; i < count; i++) {
-        struct user_key_view v = next_key(&c);
+        struct user_key_view v = user_section_next(&c);
         if (c.bad)
             return corrupt(e);
         struct user_key k = {.key = v.key, .cell = v.cell, .flags = *v.flags & FLAGS};
@@ -209,7 +199,7 @@ uint32_t user_keys_touch(struct user_keys *u, struct str key, uint32_t most)
 
 static void put_key(struct buf *out, struct str key, uint8_t flags, struct str cell)
 {
-    buf_put_varint(out, (uint64_t)key.len << FLAG_BITS | (flags & FLAGS));
+    buf_put_varint(out, (uint64_t)key.len << USER_KEY_FLAG_BITS | (flags & FLAGS));
     buf_put_str(out, key);
     buf_put_sized(out, cell);
 }
@@ -232,17 +222,17 @@ int user_section_each(struct str section,
                       int (*each)(void *arg, const struct user_key_view *k, struct err *e),
                       void *arg, struct err *e)
 {
-    struct cursor c = cursor_of(section.data, section.len);
-    uint64_t count = section.len ? cursor_varint(&c) : 0;
+    struct cursor c;
+    uint64_t count = user_section_start(&c, section);
     for (uint64_t i = 0; i < count; i++) {
-        struct user_key_view v = next_key(&c);
+        struct user_key_view v = user_section_next(&c);
         if (c.bad)
             return corrupt(e);
         int rc = each(arg, &v, e);
         if (rc)
             return rc;
     }
-    return cursor_left(&c) ? corrupt(e) : 0;
+    return c.bad || cursor_left(&c) ? corrupt(e) : 0;
 }
 
 /* ------------------------------------------------------------ the record */

@@ -90,11 +90,31 @@ int user_record_each(const struct feature_set *set, struct str record,
 struct user_key_view {
     struct str key;
     struct str cell;
-    const uint8_t *flags; /* in its two lower bits */
+    const uint8_t *flags; /* in its two lower bits: the first byte of the key's head */
 };
 int user_section_each(struct str section,
                       int (*each)(void *arg, const struct user_key_view *k, struct err *e),
                       void *arg, struct err *e);
+
+/* Or one key after the other: how many a section has, its cursor being at the first then; and the
+ * next one. Damaged bytes make the cursor bad. */
+static inline uint64_t user_section_start(struct cursor *c, struct str section)
+{
+    *c = cursor_of(section.data, section.len);
+    uint64_t count = section.len ? cursor_varint(c) : 0;
+    c->bad |= count > cursor_left(c);
+    return c->bad ? 0 : count;
+}
+
+enum { USER_KEY_FLAG_BITS = 2 };
+
+static inline struct user_key_view user_section_next(struct cursor *c)
+{
+    struct user_key_view v = {.flags = c->at};
+    v.key = cursor_str(c, cursor_varint(c) >> USER_KEY_FLAG_BITS);
+    v.cell = cursor_sized(c);
+    return v;
+}
 
 /* Appends the layout that checkpoints carry: for each scope with the user the number of slots and
  * their fingerprints. */

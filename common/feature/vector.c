@@ -1,27 +1,31 @@
 #include "feature/vector.h"
 
-#include "feature/distinct.h"
-#include "feature/request_time.h"
+#include "feature/overlap.h"
+#include "feature/scope_reader.h"
 #include "feature/terms.h"
 
-#include <math.h>
 #include <stdlib.h>
 
 struct vectors {
     const struct feature_set *set;
-    struct arena arena;      /* of the request */
-    struct buf scratch, key; /* merged parts; a shared key */
-    struct user_keys *keys;  /* of each scope with the user */
+    struct candidate_plan plan;
+    struct scope_reader reader;
+    struct arena arena; /* of the request */
 };
 
 int vectors_new(struct vectors **out, const struct feature_set *set, struct err *e)
 {
     struct vectors *v = calloc(1, sizeof *v);
-    if (!v || !(v->keys = calloc(set->scope_count + 1, sizeof *v->keys))) {
-        free(v);
+    if (!v)
         return err_nomem(e);
-    }
     v->set = set;
+    int rc = candidate_plan_init(&v->plan, set, e);
+    if (!rc)
+        rc = scope_reader_init(&v->reader, &v->plan, e);
+    if (rc) {
+        vectors_free(v);
+        return rc;
+    }
     *out = v;
     return 0;
 }
@@ -30,12 +34,9 @@ void vectors_free(struct vectors *v)
 {
     if (!v)
         return;
-    for (size_t i = 0; i < v->set->scope_count; i++)
-        user_keys_free(&v->keys[i]);
+    scope_reader_free(&v->reader);
+    candidate_plan_free(&v->plan);
     arena_free(&v->arena);
-    buf_free(&v->scratch);
-    buf_free(&v->key);
-    free(v->keys);
     free(v);
 }
 
@@ -45,250 +46,198 @@ struct reading {
     const struct feature_set *set;
     const struct state_view *view;
     const struct rank_request *request;
-    struct situation *candidates;
+    struct situation *situations; /* of each candidate */
+    struct candidate **candidates;
+    const struct key_contents **contents; /* of each candidate, in the scope at hand */
     size_t count;
     const double *positions;
     double *out;
     struct err *e;
 };
 
-static int open_scope(void *arg, size_t scope, struct str section, struct err *e)
-{
-    struct reading *r = arg;
-    return user_keys_open(&r->v->keys[scope], section, e);
-}
-
-static int open_user(struct reading *r)
-{
-    struct str record = r->view->user(r->view->arg, r->request->user_id);
-    return user_record_each(r->set, record, open_scope, r, r->e);
-}
-
 static int make_candidates(struct reading *r)
 {
     const struct rank_request *q = r->request;
     const struct known *user = entities_find(r->view->users, q->user_id);
+    struct arena *a = &r->v->arena;
+    int rc = 0;
     r->count = q->candidates.count;
-    r->candidates = arena_alloc(&r->v->arena, r->count * sizeof *r->candidates + 1);
-    if (!r->candidates)
+    r->situations = arena_alloc(a, r->count * sizeof *r->situations + 1);
+    r->candidates = arena_alloc(a, r->count * sizeof *r->candidates + 1);
+    r->contents = arena_alloc(a, r->count * sizeof *r->contents + 1);
+    if (!r->situations || !r->candidates || !r->contents)
         return err_nomem(r->e);
     for (size_t i = 0; i < r->count; i++)
-        r->candidates[i] = (struct situation){
+        r->situations[i] = (struct situation){
             .user_id = q->user_id,
             .user = user,
             .proposition_id = q->candidates.items[i],
             .proposition = entities_find(r->view->propositions, q->candidates.items[i]),
             .context = &q->context,
         };
-    return 0;
+    for (size_t i = 0; i < r->count && !rc; i++)
+        rc = candidate_of(&r->candidates[i], &r->v->plan, &r->situations[i], a, r->e);
+    return rc;
 }
 
-static struct str find_cell(struct reading *r, size_t scope, struct str key)
-{
-    if (!r->set->scopes[scope].has_user)
-        return r->view->shared(r->view->arg, scope, key);
-    const struct user_keys *keys = &r->v->keys[scope];
-    uint32_t i = user_keys_find(keys, key);
-    return i == USER_KEY_NONE ? (struct str){"", 0} : keys->keys[i].cell;
-}
-
-/* The cells of all keys of a scope that a candidate belongs to; is_missing: it belongs to none.
- * Those with nothing seen are left out. */
-static int find_cells(struct reading *r, size_t scope, const struct situation *s,
-                      struct str_list *cells, bool *is_missing)
-{
-    struct str_list keys;
-    int rc = situation_keys(&keys, s, &r->set->scopes[scope], r->set->scopes[scope].has_user,
-                            &r->v->arena, r->e);
-    *cells = (struct str_list){0};
-    *is_missing = keys.count == 0;
-    if (rc || keys.count == 0)
-        return rc;
-    cells->items = arena_alloc(&r->v->arena, keys.count * sizeof *cells->items);
-    if (!cells->items)
-        return err_nomem(r->e);
-    for (size_t i = 0; i < keys.count; i++) {
-        struct str cell = find_cell(r, scope, keys.items[i]);
-        if (cell.len == 0)
-            continue;
-        cells->items[cells->count++] = cell;
-    }
-    return 0;
-}
-
-static struct str total_of(const struct state_view *view, const struct feature *f)
-{
-    return f->total >= 0 ? view->shared(view->arg, (size_t)f->total, str_of(""))
-                         : (struct str){"", 0};
-}
+/* ------------------------------------------------------------ values */
 
 static double *value_at(struct reading *r, size_t candidate, size_t output)
 {
     return &r->out[candidate * r->set->output_count + output];
 }
 
+/* The first candidate's value is that of all. */
+static void same_for_all(struct reading *r, size_t output)
+{
+    size_t stride = r->set->output_count;
+    double *to = value_at(r, 0, output);
+    for (size_t i = 1; i < r->count; i++)
+        to[i * stride] = *to;
+}
+
+/* Values of one window of the first `count` candidates. */
+static void put_values(struct reading *r, const struct feature *f, size_t window, size_t count)
+{
+    size_t stride = r->set->output_count, at = f->content + window;
+    double *to = value_at(r, 0, f->first_output + window);
+    int64_t as_of_ms = r->request->timestamp;
+    if (f->kind != FEATURE_RATE) {
+        for (size_t i = 0; i < count; i++)
+            to[i * stride] = content_value(&r->contents[i]->contents[at], f, 0, as_of_ms);
+        return;
+    }
+    double prior = shared_cells_prior(r->view->shared, f, window, as_of_ms);
+    for (size_t i = 0; i < count; i++)
+        to[i * stride] = content_rate(&r->contents[i]->contents[at], f, prior);
+}
+
 /* All aggregates of a scope but overlap; of a gap, the mean. */
-static int read_scope_of(struct reading *r, size_t number, size_t candidate)
+static int read_scope(struct reading *r, const struct scope_request *q, size_t number)
 {
     const struct scope *scope = &r->set->scopes[number];
-    struct str_list cells;
-    bool is_missing;
-    int rc = find_cells(r, number, &r->candidates[candidate], &cells, &is_missing);
-    for (size_t s = 0; s < scope->slot_count && !rc; s++) {
-        const struct feature *f = scope->slots[s];
-        if (f->kind == FEATURE_OVERLAP)
-            continue;
-        buf_reset(&r->v->scratch);
-        struct part p = cell_merged_part(&r->v->scratch, scope, s, cells.items, cells.count);
-        if (!buf_ok(&r->v->scratch))
-            return err_nomem(r->e);
-        struct str total = total_of(r->view, f);
-        size_t windows = f->window_count && f->kind != FEATURE_DISTINCT ? f->window_count : 1;
-        for (size_t w = 0; w < windows; w++)
-            *value_at(r, candidate, f->first_output + w) =
-                is_missing ? NAN : cell_value(f, w, p, total, r->request->timestamp);
-    }
+    size_t read;
+    int rc = scope_reader_read(r->contents, &read, &r->v->reader, number, q, r->e);
+    for (size_t s = 0; s < scope->slot_count && read && !rc; s++)
+        for (size_t w = 0; w < feature_contents(scope->slots[s]); w++) {
+            put_values(r, scope->slots[s], w, read);
+            if (!scope->has_proposition)
+                same_for_all(r, scope->slots[s]->first_output + w);
+        }
     return rc;
 }
 
-static int read_scope(struct reading *r, size_t number)
+static int read_scopes(struct reading *r)
 {
-    const struct scope *scope = &r->set->scopes[number];
-    size_t different = scope->has_proposition ? r->count : r->count ? 1 : 0;
-    for (size_t i = 0; i < different; i++) {
-        int rc = read_scope_of(r, number, i);
-        if (rc)
-            return rc;
-    }
-    for (size_t i = different; i < r->count; i++)
-        for (size_t s = 0; s < scope->slot_count; s++)
-            for (size_t o = scope->slots[s]->first_output;
-                 o < r->set->output_count && r->set->outputs[o].feature == scope->slots[s]; o++)
-                *value_at(r, i, o) = *value_at(r, 0, o);
-    return 0;
+    struct scope_request q = {.situations = r->situations,
+                              .candidates = r->candidates,
+                              .count = r->count,
+                              .as_of_ms = r->request->timestamp,
+                              .shared = r->view->shared,
+                              .arena = &r->v->arena};
+    int rc = 0;
+    for (size_t i = 0; i < r->set->scope_count && !rc; i++)
+        if (!r->set->scopes[i].is_total)
+            rc = read_scope(r, &q, i);
+    return rc;
+}
+
+/* The number of a candidate that is kept with it. */
+static double number_of(const struct reading *r, size_t candidate, size_t place)
+{
+    return candidate_numbers(r->candidates[candidate], &r->v->plan)[place].number;
 }
 
 /* The candidate's number minus the mean, which stands there already. */
 static void finish_gap(struct reading *r, const struct feature *f)
 {
-    for (size_t i = 0; i < r->count; i++) {
-        const struct known_value *v = situation_attribute(&r->candidates[i], &f->dimension);
-        double number = v && v->type == ATTRIBUTE_NUMBER ? v->number : NAN;
-        for (size_t w = 0; w < f->window_count; w++)
-            *value_at(r, i, f->first_output + w) = number - *value_at(r, i, f->first_output + w);
-    }
-}
-
-/* Values of the attribute among past propositions: hash and which of them has it. */
-struct past_value {
-    uint64_t hash;
-    size_t number;
-};
-
-struct past {
-    const struct reading *r;
-    const struct feature *f;
-    struct past_value *values; /* NULL: only count */
-    size_t count, propositions;
-};
-
-static void add_past(void *arg, struct str id)
-{
-    struct past *p = arg;
-    struct situation s = {.proposition = entities_find(p->r->view->propositions, id)};
-    const struct known_value *v = situation_attribute(&s, &p->f->dimension);
-    for (size_t i = 0; v && i < v->keys.count; i++, p->count++)
-        if (p->values)
-            p->values[p->count] =
-                (struct past_value){distinct_hash(v->keys.items[i]), p->propositions};
-    p->propositions++;
-}
-
-static int by_hash(const void *a, const void *b)
-{
-    const struct past_value *x = a, *y = b;
-    return (x->hash > y->hash) - (x->hash < y->hash);
-}
-
-/* How many past propositions have a value in common with the candidate. met: one for each, the last
- * candidate that met it. */
-static size_t count_met(const struct past *p, const struct known_value *wanted, size_t candidate,
-                        size_t *met)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < wanted->keys.count; i++) {
-        uint64_t hash = distinct_hash(wanted->keys.items[i]);
-        size_t low = 0, high = p->count;
-        while (low < high) {
-            size_t middle = low + (high - low) / 2;
-            if (p->values[middle].hash < hash)
-                low = middle + 1;
-            else
-                high = middle;
+    size_t place = r->v->plan.feature_places[f - r->set->features];
+    for (size_t i = 0; i < r->count; i++)
+        for (size_t w = 0; w < f->window_count; w++) {
+            double *value = value_at(r, i, f->first_output + w);
+            *value = number_of(r, i, place) - *value;
         }
-        for (; low < p->count && p->values[low].hash == hash; low++) {
-            size_t number = p->values[low].number;
-            count += met[number] != candidate + 1;
-            met[number] = candidate + 1;
-        }
-    }
-    return count;
 }
 
 static int read_overlap(struct reading *r, const struct feature *f)
 {
-    struct str cell = find_cell(r, (size_t)f->scope, str_of(""));
-    struct part part = cell_part(cell, f->slot);
-    struct past p = {.r = r, .f = f};
-    aggregate_each_past(f, part, r->request->timestamp, add_past, &p);
-    p.values = arena_alloc(&r->v->arena, p.count * sizeof *p.values + 1);
-    size_t *met = arena_alloc(&r->v->arena, p.propositions * sizeof *met + 1);
-    if (!p.values || !met)
+    const struct candidate_plan *p = &r->v->plan;
+    const struct user_cells *user = &r->v->reader.users[f->scope];
+    struct overlap_values *values = arena_alloc(&r->v->arena, r->count * sizeof *values);
+    if (!values)
         return err_nomem(r->e);
-    if (p.propositions)
-        memset(met, 0, p.propositions * sizeof *met);
-    p.count = p.propositions = 0;
-    aggregate_each_past(f, part, r->request->timestamp, add_past, &p);
-    qsort(p.values, p.count, sizeof *p.values, by_hash);
     for (size_t i = 0; i < r->count; i++) {
-        const struct known_value *wanted = situation_attribute(&r->candidates[i], &f->dimension);
-        bool readable = p.propositions && wanted && wanted->keys.count;
-        *value_at(r, i, f->first_output) =
-            readable ? (double)count_met(&p, wanted, i, met) / (double)p.propositions : NAN;
+        const struct candidate *c = r->candidates[i];
+        struct hash_list list = candidate_lists(c, p)[p->attribute_places[f->dimension.attribute]];
+        values[i] = (struct overlap_values){candidate_hashes(c, p) + list.first, list.count};
     }
-    return 0;
+    struct overlap_reading o = {
+        .feature = f,
+        .as_of_ms = r->request->timestamp,
+        .propositions = r->view->propositions,
+        .candidates = values,
+        .count = r->count,
+        .out = value_at(r, 0, f->first_output),
+        .stride = r->set->output_count,
+    };
+    if (user->count)
+        o.part = cell_part(user->cells[0].cell, f->slot);
+    return overlap_read(&o, &r->v->arena, r->e);
 }
 
-static int read_request_time(struct reading *r, const struct feature *f)
+/* Of a proposition, what is kept with it; of the user or the context, the same for all. */
+static void read_number(struct reading *r, const struct feature *f)
+{
+    int64_t as_of_ms = r->request->timestamp;
+    size_t place = r->v->plan.feature_places[f - r->set->features];
+    if (place == SIZE_MAX) {
+        struct request_number n = request_number(f, &r->situations[0]);
+        *value_at(r, 0, f->first_output) = request_number_at(f, &n, as_of_ms);
+        same_for_all(r, f->first_output);
+        return;
+    }
+    for (size_t i = 0; i < r->count; i++)
+        *value_at(r, i, f->first_output) =
+            f->kind == FEATURE_ATTRIBUTE
+                ? number_of(r, i, place)
+                : request_number_at(f, &candidate_numbers(r->candidates[i], &r->v->plan)[place],
+                                    as_of_ms);
+}
+
+static int read_match(struct reading *r, const struct feature *f)
 {
     struct str_list query = {0};
     struct arena *a = &r->v->arena;
-    if (f->kind == FEATURE_MATCH && r->count) {
-        struct str text = situation_context(&r->candidates[0], f->context);
-        if (text.data && !terms_of(&query, text, a))
-            return err_nomem(r->e);
+    struct str text = situation_context(&r->situations[0], f->context);
+    bool ok = !text.data || terms_of(&query, text, a);
+    for (size_t i = 0; i < r->count && ok; i++)
+        ok = request_match(value_at(r, i, f->first_output), f, &r->situations[i], query, a);
+    return ok ? 0 : err_nomem(r->e);
+}
+
+/* There is at least one candidate. */
+static int read_request_time(struct reading *r, const struct feature *f)
+{
+    switch (f->kind) {
+    case FEATURE_STANDING:
+        return request_standings(value_at(r, 0, f->standing_of), value_at(r, 0, f->first_output),
+                                 r->count, r->set->output_count, &r->v->arena)
+                   ? 0
+                   : err_nomem(r->e);
+    case FEATURE_MATCH:
+        return read_match(r, f);
+    case FEATURE_TIME:
+        *value_at(r, 0, f->first_output) = request_time_part(f, r->request->timestamp);
+        same_for_all(r, f->first_output);
+        return 0;
+    case FEATURE_POSITION:
+        for (size_t i = 0; i < r->count; i++)
+            *value_at(r, i, f->first_output) = r->positions ? r->positions[i] : f->at_serving;
+        return 0;
+    default: /* attribute, age */
+        read_number(r, f);
+        return 0;
     }
-    if (f->kind == FEATURE_STANDING)
-        return r->count && !request_standings(value_at(r, 0, f->standing_of),
-                                              value_at(r, 0, f->first_output), r->count,
-                                              r->set->output_count, a)
-                   ? err_nomem(r->e)
-                   : 0;
-    for (size_t i = 0; i < r->count; i++) {
-        const struct situation *s = &r->candidates[i];
-        double *value = value_at(r, i, f->first_output);
-        if (f->kind == FEATURE_ATTRIBUTE)
-            *value = request_attribute(f, s);
-        else if (f->kind == FEATURE_AGE)
-            *value = request_age(f, s, r->request->timestamp);
-        else if (f->kind == FEATURE_TIME)
-            *value = request_time_part(f, r->request->timestamp);
-        else if (f->kind == FEATURE_POSITION)
-            *value = r->positions ? r->positions[i] : f->at_serving;
-        else if (!request_match(value, f, s, query, a))
-            return err_nomem(r->e);
-    }
-    return 0;
 }
 
 int vectors_read(struct vectors *v, const struct state_view *view,
@@ -306,13 +255,12 @@ int vectors_read(struct vectors *v, const struct state_view *view,
     if (request->timestamp > CONTRIBUTION_MAX_MS || request->timestamp < -CONTRIBUTION_MAX_MS)
         return err_set(e, ERR_SCHEMA, "timestamp %lld is no time in milliseconds since 1970",
                        (long long)request->timestamp);
-    int rc = open_user(&r);
+    int rc = scope_reader_open(&v->reader, view->user(view->arg, request->user_id), &v->arena, e);
     if (!rc)
         rc = make_candidates(&r);
-    for (size_t i = 0; i < v->set->scope_count && !rc; i++)
-        if (!v->set->scopes[i].is_total)
-            rc = read_scope(&r, i);
-    for (size_t i = 0; i < v->set->feature_count && !rc; i++) {
+    if (!rc)
+        rc = read_scopes(&r);
+    for (size_t i = 0; i < v->set->feature_count && r.count && !rc; i++) {
         const struct feature *f = &v->set->features[i];
         if (f->kind == FEATURE_OVERLAP)
             rc = read_overlap(&r, f);
@@ -325,26 +273,27 @@ int vectors_read(struct vectors *v, const struct state_view *view,
 }
 
 int key_values(struct double_map *out, int64_t *as_of_ms, const struct feature_set *set,
-               size_t scope, struct str cell, const struct state_view *view, struct arena *a,
+               size_t scope, struct str cell, struct shared_cells *totals, struct arena *a,
                struct err *e)
 {
     const struct scope *s = &set->scopes[scope];
-    size_t values = 0;
-    for (size_t i = 0; i < s->slot_count; i++)
-        values += s->slots[i]->window_count + 1;
-    *out = (struct double_map){arena_alloc(a, values * sizeof *out->items + 1), 0};
-    if (!out->items)
+    struct key_contents *c = arena_alloc(a, key_contents_bytes(s));
+    *out = (struct double_map){arena_alloc(a, s->content_count * sizeof *out->items + 1), 0};
+    if (!c || !out->items)
         return err_nomem(e);
     *as_of_ms = cell_newest_ms(cell);
+    key_contents_read(c, s, cell, *as_of_ms);
     for (size_t i = 0; i < s->slot_count; i++) {
         const struct feature *f = s->slots[i];
-        struct part p = cell_part(cell, i);
         if (feature_needs_candidate(f->kind))
             continue;
-        for (size_t o = f->first_output; o < set->output_count && set->outputs[o].feature == f; o++)
+        for (size_t w = 0; w < feature_contents(f); w++) {
+            double prior =
+                f->kind == FEATURE_RATE ? shared_cells_prior(totals, f, w, *as_of_ms) : 0;
             out->items[out->count++] = (struct double_entry){
-                str_of(set->outputs[o].name),
-                cell_value(f, set->outputs[o].window, p, total_of(view, f), *as_of_ms)};
+                str_of(set->outputs[f->first_output + w].name),
+                content_value(&c->contents[f->content + w], f, prior, *as_of_ms)};
+        }
     }
     return 0;
 }

@@ -2,18 +2,23 @@
  * Vectors: every feature of each candidate of a request, read from state as of the request's time.
  * And the values of one key, as the topic `features` has them.
  *
- * One thread an object, which only holds memory that is used again; no clock.
+ * One thread an object, which only holds memory that is used again; one thread a view too, because
+ * reading keeps what it has worked out with the shared cells and with the propositions. No clock.
  */
 #pragma once
 
 #include "feature/apply.h"
+#include "feature/shared_cells.h"
 
-/* Where state is read from. Returned bytes are borrowed until the state changes, which it does not
- * while it is read; empty: nothing seen. shared: key without scope. */
+/*
+ * Where state is read from. user: the record of a user, borrowed until the state changes, which it
+ * does not while it is read; empty: nothing seen. All of it is of one feature set, and propositions
+ * are read together with the same shared cells as long as both live.
+ */
 struct state_view {
     struct str (*user)(void *arg, struct str user_id);
-    struct str (*shared)(void *arg, size_t scope, struct str key);
     void *arg;
+    struct shared_cells *shared;
     const struct entities *users;
     const struct entities *propositions;
 };
@@ -34,8 +39,9 @@ int vectors_read(struct vectors *v, const struct state_view *view,
                  const struct rank_request *request, const double *positions, double *out,
                  struct err *e);
 
-/* Appends the values of one key of a scope that is published to the map (arena), read at the cell's
- * newest contribution, which is put into as_of_ms. Fails with ERR_NOMEM. */
+/* Puts the values of one key of a scope that is published into a map (arena), read at the cell's
+ * newest contribution, which is put into as_of_ms. totals: where global priors are read. Fails with
+ * ERR_NOMEM. */
 int key_values(struct double_map *out, int64_t *as_of_ms, const struct feature_set *set,
-               size_t scope, struct str cell, const struct state_view *view, struct arena *a,
+               size_t scope, struct str cell, struct shared_cells *totals, struct arena *a,
                struct err *e);

@@ -1,5 +1,8 @@
 #include "state/checkpoint.h"
 
+#include "feature/apply.h"
+#include "state/log_record.h"
+
 static int foreign(const struct input *in, struct err *e)
 {
     return err_set(e, ERR_CORRUPT,
@@ -59,4 +62,26 @@ int checkpoint_read(struct checkpoint *out, enum checkpoint_kind kind, struct wi
         return read_shared(out, w, state.fingerprints, in, a, e);
     rc = wire_read_user(w, state.fingerprints, &out->state, e);
     return !rc || rc == ERR_NOMEM ? rc : foreign(in, e);
+}
+
+int checkpoint_total(struct str *key, struct str *cell, struct wire *w, struct codec *codec,
+                     const struct input *in, struct arena *a, struct err *e)
+{
+    struct feature_state state;
+    struct err why = {0};
+    int scope = in->key.data ? feature_set_scope(w->set, in->key) : -1;
+    *key = *cell = (struct str){0};
+    if (scope < 0 || !w->set->scopes[scope].is_total || !in->value.data)
+        return 0;
+    int rc = codec_decode(codec, &state, &feature_state_type, in->value, a, &why);
+    if (rc)
+        return log_record_is_well(rc) ? err_set(e, rc, "%s", why.msg) : 0;
+    if (!wire_matches(state.fingerprints, &w->scope_layouts[scope]) ||
+        !cell_is_sound(&w->set->scopes[scope], state.state))
+        return 0;
+    buf_reset(&w->key);
+    shared_key(&w->key, (size_t)scope, str_of(""));
+    *key = buf_str(&w->key);
+    *cell = state.state;
+    return buf_ok(&w->key) ? 0 : err_nomem(e);
 }

@@ -32,3 +32,11 @@ struct checkpoint {
  */
 int checkpoint_read(struct checkpoint *out, enum checkpoint_kind kind, struct wire *w,
                     struct codec *codec, const struct input *in, struct arena *a, struct err *e);
+
+/*
+ * A record of feature.totals: the key (shared_key()) and cell of a scope's totals. cell->data NULL:
+ * it is of no use here. Borrows likewise. Fails with ERR_UNAVAILABLE (the schema registry has to be
+ * asked), ERR_NOMEM.
+ */
+int checkpoint_total(struct str *key, struct str *cell, struct wire *w, struct codec *codec,
+                     const struct input *in, struct arena *a, struct err *e);

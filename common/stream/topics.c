@@ -194,12 +194,12 @@ static int check_pair(rd_kafka_t *rk, const char *log, const char *state, struct
                    log, in_log, state, in_state);
 }
 
-int topics_check_copartitioned(rd_kafka_t *rk, const struct conf *conf, struct err *e)
+int topics_check_copartitioned(rd_kafka_t *rk, const struct conf *conf, const char *const *names,
+                               struct err *e)
 {
     int rc = 0;
-    for (size_t i = 0; topics[i] && !rc; i++)
-        if (topics[i]->like)
-            rc = check_pair(rk, conf_topic(conf, topics[i]->like),
-                            conf_topic(conf, topics[i]->name), e);
+    for (; *names && !rc; names++)
+        rc = check_pair(rk, conf_topic(conf, topics_find(conf, *names)->like),
+                        conf_topic(conf, *names), e);
     return rc;
 }

@@ -50,8 +50,10 @@ const char *topic_config(const struct topic *t, const char *name);
 int topic_partitions(const struct topic *t, const struct conf *conf);
 
 /*
- * Whether the topics that must have as many partitions as another have them; workers call it at
- * start. Fails with ERR_NOT_FOUND (a topic is missing), ERR_INVALID (the numbers differ: says both
- * and what to do), ERR_UNAVAILABLE.
+ * Whether topics that must have as many partitions as another have them: those named, each of which
+ * is like another, NULL behind the last. Workers call it at start for what they read. Fails with
+ * ERR_NOT_FOUND (a topic is missing), ERR_INVALID (the numbers differ: says both and what to do),
+ * ERR_UNAVAILABLE.
  */
-int topics_check_copartitioned(rd_kafka_t *rk, const struct conf *conf, struct err *e);
+int topics_check_copartitioned(rd_kafka_t *rk, const struct conf *conf, const char *const *names,
+                               struct err *e);

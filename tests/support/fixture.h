@@ -117,10 +117,22 @@ static inline void kept_add_one(struct kept *a, const struct feature *f, int eve
     kept_add(a, f, &c);
 }
 
+/* The value of a part; of a rate, with the feature's own prior. */
+static inline double part_value(struct part p, const struct feature *f, size_t window,
+                                int64_t as_of_ms)
+{
+    struct content *contents = calloc(feature_contents(f) + 1, sizeof *contents);
+    struct content_range right = CONTENT_ALWAYS;
+    content_read(contents, &right, f, p, p.newest_ms, as_of_ms);
+    double value = content_value(&contents[window], f, f->prior, as_of_ms);
+    free(contents);
+    return value;
+}
+
 static inline double kept_value(const struct kept *k, const struct feature *f, size_t window,
                                 int64_t as_of_ms)
 {
-    return cell_value(f, window, k->part, str_of(""), as_of_ms);
+    return part_value(k->part, f, window, as_of_ms);
 }
 
 /* Equal to a relative 1e-12, or both missing. */

@@ -52,8 +52,8 @@ static void same_cells(const struct scope *scope, struct str a, struct str b)
         for (int64_t as_of_ms = -400000; as_of_ms < 1000000; as_of_ms += 37777)
             for (size_t w = 0; w < f->window_count + !f->window_count; w++)
                 if (f->kind != FEATURE_OVERLAP)
-                    assert_value(cell_value(f, w, cell_part(b, s), str_of(""), as_of_ms),
-                                 cell_value(f, w, cell_part(a, s), str_of(""), as_of_ms));
+                    assert_value(part_value(cell_part(b, s), f, w, as_of_ms),
+                                 part_value(cell_part(a, s), f, w, as_of_ms));
     }
 }
 
@@ -163,10 +163,10 @@ static void fingerprints_that_are_equal_keep_their_part_and_others_start_from_no
                          *clicks = &new->features[2];
     assert_int_equal(cell_newest_ms(c), 240000);
     /* 1 + 1/2 + 1/4 + 1/8 + 1/16 */
-    assert_value(cell_value(heat, 0, cell_part(c, 0), str_of(""), 240000), 1.9375);
-    assert_value(cell_value(spend, 0, cell_part(c, 1), str_of(""), 240000), 0);
+    assert_value(part_value(cell_part(c, 0), heat, 0, 240000), 1.9375);
+    assert_value(part_value(cell_part(c, 1), spend, 0, 240000), 0);
     assert_false(cell_part(c, 1).seen);
-    assert_value(cell_value(clicks, 0, cell_part(c, 2), str_of(""), 240000), 5);
+    assert_value(part_value(cell_part(c, 2), clicks, 0, 240000), 5);
     assert_false(cell_convert(&nothing, &none->scopes[0], buf_str(&layout), buf_str(&cell)));
     /* A layout that is not the cell's. */
     assert_false(
@@ -218,7 +218,7 @@ static void read_all(const struct scope *scope, struct str cell, struct random *
         if (f->kind == FEATURE_OVERLAP)
             aggregate_each_past(f, p, random_below(r, 1000000), note, &ids);
         else
-            (void)cell_value(f, 0, p, str_of(""), random_below(r, 1000000) - 100000);
+            (void)part_value(p, f, 0, random_below(r, 1000000) - 100000);
         ids.text[0] = 0;
     }
 }

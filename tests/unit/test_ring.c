@@ -3,6 +3,8 @@
 
 #include "support/fixture.h"
 
+#include <limits.h>
+
 static struct bucket counted(uint64_t n)
 {
     return (struct bucket){.n = n};
@@ -172,25 +174,71 @@ static void two_full_rings_merge_into_a_full_one(void **state)
     assert_int_equal(both.buckets[10].n, 2);
 }
 
-static void a_total_is_of_the_ages_asked_for_and_no_others(void **state)
+/* Counts 1, 2, 4 at ages 0, 10, 20, read from ages `from` to `to`. */
+static struct ring_sum sum_of(int64_t from, int64_t to, int64_t most)
 {
-    (void)state;
     struct ring r;
-    struct bucket total;
+    struct buf bytes = {0};
+    struct ring_sum sum;
     r.count = 3;
     for (uint8_t i = 0; i < 3; i++) {
         r.ages[i] = (uint8_t)(10 * i);
         r.buckets[i] = counted(1u << i);
     }
-    assert_true(ring_total(&total, &r, 0, 20, FEATURE_COUNT));
-    assert_int_equal(total.n, 7); /* 1 + 2 + 4 */
-    assert_true(ring_total(&total, &r, 1, 19, FEATURE_COUNT));
-    assert_int_equal(total.n, 2);
-    assert_true(ring_total(&total, &r, -5, 9, FEATURE_COUNT));
-    assert_int_equal(total.n, 1);
-    assert_false(ring_total(&total, &r, 11, 19, FEATURE_COUNT));
-    assert_false(ring_total(&total, &r, 21, 63, FEATURE_COUNT));
-    assert_int_equal(total.n, 0);
+    ring_encode(&bytes, &r, FEATURE_COUNT);
+    struct cursor c = cursor_of(bytes.data, bytes.len), full = {.bad = true};
+    ring_read(&sum, &c, &full, FEATURE_COUNT, from, to, most);
+    assert_false(c.bad);
+    assert_int_equal(cursor_left(&c), 0);
+    buf_free(&bytes);
+    return sum;
+}
+
+static void a_total_is_of_the_ages_asked_for_and_no_others(void **state)
+{
+    (void)state;
+    assert_int_equal(sum_of(0, 20, 63).total.n, 7); /* 1 + 2 + 4 */
+    assert_int_equal(sum_of(1, 19, 63).total.n, 2);
+    assert_int_equal(sum_of(-5, 9, 63).total.n, 1);
+    assert_int_equal(sum_of(-5, 20, 19).total.n, 3);
+    assert_int_equal(sum_of(11, 19, 63).count, 0);
+    assert_int_equal(sum_of(21, 80, 63).total.n, 0);
+}
+
+static void a_total_names_the_ages_next_to_its_ends(void **state)
+{
+    (void)state;
+    struct ring_sum s = sum_of(5, 15, 63);
+    assert_int_equal(s.youngest, 10);
+    assert_int_equal(s.oldest, 10);
+    assert_int_equal(s.before, 0);
+    assert_int_equal(s.after, 20);
+    s = sum_of(0, 20, 63);
+    assert_int_equal(s.youngest, 0);
+    assert_int_equal(s.oldest, 20);
+    assert_int_equal(s.before, INT_MIN);
+    assert_int_equal(s.after, INT_MAX);
+    /* What is forgotten is next to nothing. */
+    assert_int_equal(sum_of(0, 5, 9).after, INT_MAX);
+}
+
+static void a_ring_that_is_the_same_is_read_from_the_one_before(void **state)
+{
+    (void)state;
+    static const uint8_t bytes[] = {1, 0x47, RING_SAME, RING_SAME}; /* one contribution, age 7 */
+    struct cursor c = cursor_of(bytes, sizeof bytes), full = {.bad = true};
+    struct ring_sum sum;
+    for (int i = 0; i < 3; i++) {
+        ring_read(&sum, &c, &full, FEATURE_COUNT, 7 - i, 7, 63);
+        assert_int_equal(sum.total.n, 1);
+        assert_int_equal(sum.youngest, 7);
+    }
+    assert_int_equal(cursor_left(&c), 0);
+    /* The first one has none before it. */
+    c = cursor_of(bytes + 2, 1);
+    full = (struct cursor){.bad = true};
+    ring_read(&sum, &c, &full, FEATURE_COUNT, 0, 59, 63);
+    assert_int_equal(sum.count, 0);
 }
 
 /* 1e15 + 0.1 - 1e15 is 0.125 in doubles; the pair keeps what they drop. */
@@ -238,6 +286,8 @@ int main(void)
         cmocka_unit_test(buckets_of_one_age_become_one),
         cmocka_unit_test(two_full_rings_merge_into_a_full_one),
         cmocka_unit_test(a_total_is_of_the_ages_asked_for_and_no_others),
+        cmocka_unit_test(a_total_names_the_ages_next_to_its_ends),
+        cmocka_unit_test(a_ring_that_is_the_same_is_read_from_the_one_before),
         cmocka_unit_test(sums_that_cancel_keep_what_is_left),
         cmocka_unit_test(bytes_of_any_kind_are_read_within_their_bounds),
     };

@@ -37,24 +37,6 @@ int features_collect_deltas(struct features *f, struct outbox *out, struct err *
     return buf_ok(&f->key) && outbox_ok(out) ? 0 : err_nomem(e);
 }
 
-static struct str no_user(void *arg, struct str user_id)
-{
-    (void)arg;
-    (void)user_id;
-    return str_of("");
-}
-
-/* Totals have one key, the empty one. */
-static struct str told_total(void *arg, size_t scope, struct str key)
-{
-    struct features *f = arg;
-    uint8_t total[VARINT_BYTES];
-    (void)key;
-    size_t n = varint_write(total, scope);
-    uint32_t id = table_find(f->totals, str_bytes(total, n));
-    return id == TABLE_NONE ? str_of("") : table_value(table_get(f->totals, id));
-}
-
 /* One key's values on their way out. */
 struct publishing {
     struct features *f;
@@ -79,14 +61,13 @@ static int publish_cell(struct publishing *p, struct str key, struct str cell, b
 {
     struct features *f = p->f;
     const struct scope *scope = &f->opts.set->scopes[p->scope];
-    struct state_view view = {no_user, told_total, f, f->users, f->propositions};
     struct feature_values v = {.scope = str_of(scope->text)};
     arena_reset(&f->arena);
     int rc = key_parts(&v.key, scope, key, p->user_id, &f->arena, e);
     if (is_gone)
         v.as_of = cell_newest_ms(cell);
     else if (!rc)
-        rc = key_values(&v.values, &v.as_of, f->opts.set, p->scope, cell, &view, &f->arena, e);
+        rc = key_values(&v.values, &v.as_of, f->opts.set, p->scope, cell, f->totals, &f->arena, e);
     if (rc)
         return rc;
     buf_reset(&f->key);

@@ -40,8 +40,9 @@ int features_new(struct features **out, const struct features_opts *opts, struct
         return err_nomem(e);
     f->opts = *opts;
     f->deltas = table_new();
-    f->totals = table_new();
-    int rc = f->deltas && f->totals ? wire_init(&f->wire, opts->set, e) : err_nomem(e);
+    int rc = f->deltas ? wire_init(&f->wire, opts->set, e) : err_nomem(e);
+    if (!rc)
+        rc = shared_cells_new(&f->totals, opts->set, e);
     if (!rc)
         rc = entities_new(&f->users, opts->set, SIDE_USER, e);
     if (!rc)
@@ -67,7 +68,7 @@ void features_free(struct features *f)
     entities_free(f->propositions);
     apply_free(f->apply);
     table_free(f->deltas);
-    table_free(f->totals);
+    shared_cells_free(f->totals);
     buf_free(&f->after);
     buf_free(&f->key);
     arena_free(&f->arena);
@@ -165,21 +166,10 @@ int features_entity_check(struct features *f, const struct input *in, struct out
 
 int features_total(struct features *f, const struct input *in, struct err *e)
 {
-    struct feature_state state;
-    struct err why = {0};
-    int scope = in->key.data ? feature_set_scope(f->opts.set, in->key) : -1;
-    if (scope < 0 || !f->opts.set->scopes[scope].is_total || !in->value.data)
-        return 0;
+    struct str key, cell;
     arena_reset(&f->arena);
-    if (codec_decode(f->opts.codec, &state, &feature_state_type, in->value, &f->arena, &why))
-        return log_record_is_well(why.code) ? err_set(e, why.code, "%s", why.msg) : 0;
-    if (!wire_matches(state.fingerprints, &f->wire.scope_layouts[scope]) ||
-        !cell_is_sound(&f->opts.set->scopes[scope], state.state))
-        return 0;
-    buf_reset(&f->key);
-    shared_key(&f->key, (size_t)scope, str_of(""));
-    uint32_t id = table_insert(f->totals, buf_str(&f->key));
-    return id != TABLE_NONE && table_set(f->totals, id, state.state) ? 0 : err_nomem(e);
+    int rc = checkpoint_total(&key, &cell, &f->wire, f->opts.codec, in, &f->arena, e);
+    return rc || !cell.data ? rc : shared_cells_put(f->totals, key, cell, e);
 }
 
 int64_t features_buried(const struct features *f)

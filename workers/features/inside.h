@@ -13,7 +13,7 @@ struct features {
     struct entities *users, *propositions;
     struct apply *apply;
     struct table *deltas; /* of the epoch: shared_key() to cell */
-    struct table *totals; /* shared_key() of totals to cell, as last told */
+    struct shared_cells *totals; /* as last told */
     struct wire wire;
     struct arena arena; /* of the record at hand */
     struct buf after, key;

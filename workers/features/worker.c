@@ -161,6 +161,7 @@ static int declare(struct state *s, struct err *e)
 
 static int make(struct state *s, struct err *e)
 {
+    static const char *const pairs[] = {"state.user", "state.shared", NULL};
     int deltas = 0;
     worker_become(s->env, WORKER_RESTORE);
     worker_say(s->env, "connecting");
@@ -168,7 +169,7 @@ static int make(struct state *s, struct err *e)
     if (!rc)
         rc = connect_consumer(s, e);
     if (!rc)
-        rc = topics_check_copartitioned(s->consumer, s->env->conf, e);
+        rc = topics_check_copartitioned(s->consumer, s->env->conf, pairs, e);
     if (!rc)
         rc = kafka_partition_count(s->consumer, conf_topic(s->env->conf, "events"), 10000,
                                    &s->event_partitions, e);
