@@ -153,6 +153,7 @@ struct ranking {
     struct str variant;
     struct str degraded;
     struct ranked_list items;
+    struct str_list unknown;
 };
 
 struct shadow_score {

@@ -33,6 +33,14 @@ void outbox_end(struct outbox *o)
     r->value_len = o->bytes.len - r->value_at;
 }
 
+void outbox_take_back(struct outbox *o)
+{
+    if (!outbox_ok(o))
+        return;
+    o->records.len -= sizeof(struct outbox_record);
+    o->bytes.len = outbox_record(o, outbox_count(o))->key_at;
+}
+
 size_t outbox_count(const struct outbox *o)
 {
     return o->records.len / sizeof(struct outbox_record);

@@ -37,6 +37,9 @@ void outbox_begin_with(struct outbox *o, const char *topic, int partition, struc
 
 void outbox_end(struct outbox *o);
 
+/* Takes the last record out again. */
+void outbox_take_back(struct outbox *o);
+
 size_t outbox_count(const struct outbox *o);
 const struct outbox_record *outbox_record(const struct outbox *o, size_t i);
 

@@ -16,6 +16,7 @@ struct tail_partition {
     int64_t first, end; /* at the start */
     int64_t position;   /* behind the last record handed over, or where an end was told */
     bool at_end;
+    bool heard; /* it was fetched from */
 };
 
 struct tail {
@@ -29,6 +30,7 @@ struct tail {
     void *arg;
     struct tail_partition *partitions;
     size_t count, left;       /* left: not at their end yet */
+    size_t unheard;           /* not fetched from yet */
     rd_kafka_message_t *held; /* that the callback could not take yet; NULL: none */
     int64_t done;
 };
@@ -124,6 +126,7 @@ int tail_add_from(struct tail *t, const char *topic, int partition, int64_t from
     p->position = p->first;
     p->at_end = p->first >= p->end;
     t->left += !p->at_end;
+    t->unheard++;
     t->count++;
     return 0;
 }
@@ -155,6 +158,21 @@ int tail_add_topic_end(struct tail *t, const char *topic, struct err *e)
     return rc;
 }
 
+/* A consumer that does not know who has its partitions begins to fetch up to a second later. */
+static void learn_leaders(struct tail *t, size_t i)
+{
+    const struct rd_kafka_metadata *m = NULL;
+    const char *topic = t->partitions[i].topic;
+    if (i && strcmp(t->partitions[i - 1].topic, topic) == 0)
+        return;
+    rd_kafka_topic_t *rkt = rd_kafka_topic_new(t->consumer, topic, NULL);
+    if (!rkt)
+        return;
+    if (!rd_kafka_metadata(t->consumer, 0, rkt, &m, METADATA_TIMEOUT_MS))
+        rd_kafka_metadata_destroy(m);
+    rd_kafka_topic_destroy(rkt);
+}
+
 int tail_start(struct tail *t, struct err *e)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)t->count);
@@ -163,6 +181,8 @@ int tail_start(struct tail *t, struct err *e)
     for (size_t i = 0; i < t->count; i++)
         rd_kafka_topic_partition_list_add(list, t->partitions[i].topic, t->partitions[i].partition)
             ->offset = t->partitions[i].first;
+    for (size_t i = 0; i < t->count; i++)
+        learn_leaders(t, i);
     rd_kafka_resp_err_t code = rd_kafka_assign(t->consumer, list);
     rd_kafka_topic_partition_list_destroy(list);
     rd_kafka_destroy(t->probe);
@@ -180,6 +200,12 @@ static struct tail_partition *find(struct tail *t, const rd_kafka_message_t *m)
     return NULL;
 }
 
+static void hear(struct tail *t, struct tail_partition *p)
+{
+    t->unheard -= !p->heard;
+    p->heard = true;
+}
+
 static void reach(struct tail *t, struct tail_partition *p, int64_t position)
 {
     p->position = position;
@@ -192,6 +218,8 @@ static void reach(struct tail *t, struct tail_partition *p, int64_t position)
 static int handle(struct tail *t, const rd_kafka_message_t *m, int *count, struct err *e)
 {
     struct tail_partition *p = m->rkt ? find(t, m) : NULL;
+    if (p && (!m->err || m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF))
+        hear(t, p);
     if (m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
         if (p)
             reach(t, p, m->offset);
@@ -248,6 +276,11 @@ bool tail_waits(const struct tail *t)
 bool tail_at_end(const struct tail *t)
 {
     return t->left == 0;
+}
+
+bool tail_is_live(const struct tail *t)
+{
+    return t->unheard == 0;
 }
 
 /* Where every partition ends, as its records may be read. */

@@ -49,6 +49,10 @@ bool tail_waits(const struct tail *t);
 /* Whether every partition was read to its end at the start. Once true, true for ever. */
 bool tail_at_end(const struct tail *t);
 
+/* Whether every partition was fetched from since the start: what is written from then on comes at
+ * once. An empty partition is at its end before. */
+bool tail_is_live(const struct tail *t);
+
 /*
  * Reads on to where the partitions end now: whatever was acknowledged to its producer before the
  * call is handed over when it returns. Costs one request to the cluster. Fails as tail_poll, with

@@ -172,6 +172,7 @@ static void schemas_lay_out_the_structures_of_the_header(void **state)
     SAME_PLACE(ranking, variant);
     SAME_PLACE(ranking, degraded);
     SAME_PLACE(ranking, items);
+    SAME_PLACE(ranking, unknown);
     SAME_PLACE(score_log, request_id);
     SAME_PLACE(score_log, user_id);
     SAME_PLACE(score_log, timestamp);
