@@ -2,6 +2,7 @@
 
 #include "base/json.h"
 #include "base/utf8.h"
+#include "serde/value.h"
 
 #include <endian.h>
 
@@ -63,6 +64,12 @@ void copy_int8(struct buf *b, int64_t value)
 {
     put_32(b, 8);
     put_64(b, (uint64_t)value);
+}
+
+void copy_bool(struct buf *b, bool value)
+{
+    put_32(b, 1);
+    buf_put_u8(b, value);
 }
 
 void copy_float8(struct buf *b, double value)
@@ -159,6 +166,33 @@ int copy_jsonb_doubles(struct buf *b, const struct double_map *map, struct err *
     buf_put_u8(b, '}');
     set_length(b, start);
     return rc;
+}
+
+/* JSON that was written here: a backslash is the first of two characters, or of six that name one
+ * below U+0020. */
+static bool json_has_nul(const uint8_t *json, size_t n)
+{
+    for (size_t i = 0; i + 5 < n; i++) {
+        if (json[i] != '\\')
+            continue;
+        if (memcmp(json + i, "\\u0000", 6) == 0)
+            return true;
+        i++;
+    }
+    return false;
+}
+
+int copy_jsonb_value(struct buf *b, const struct schema_node *n, const void *value, struct err *e)
+{
+    size_t start = b->len;
+    put_32(b, 0); /* length, set below */
+    buf_put_u8(b, JSONB_VERSION);
+    size_t json = b->len;
+    value_print_json(b, n, value);
+    set_length(b, start);
+    if (buf_ok(b) && json_has_nul(b->data + json, b->len - json))
+        return err_set(e, ERR_SCHEMA, "a text with U+0000, which PostgreSQL cannot hold");
+    return 0;
 }
 
 void copy_jsonb(struct buf *b, struct str json)

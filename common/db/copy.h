@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "serde/records.h"
+#include "serde/schema.h"
 
 /* Before the first row, and after the last. */
 void copy_begin(struct buf *b);
@@ -23,6 +24,7 @@ void copy_row(struct buf *b, int columns);
 void copy_null(struct buf *b);
 void copy_int4(struct buf *b, int32_t value);
 void copy_int8(struct buf *b, int64_t value);
+void copy_bool(struct buf *b, bool value);
 void copy_float8(struct buf *b, double value);
 void copy_bytea(struct buf *b, struct str bytes);
 
@@ -39,6 +41,10 @@ int copy_texts(struct buf *b, const struct str_list *texts, struct err *e);
 /* An object of numbers, as json_put_number writes them: NaN and infinities become null. Of equal
  * names the last counts, as in jsonb itself. */
 int copy_jsonb_doubles(struct buf *b, const struct double_map *map, struct err *e);
+
+/* Any value, as value_print_json() writes it; of equal names in a map the last counts, as in jsonb
+ * itself. ERR_SCHEMA: a text in it has U+0000. */
+int copy_jsonb_value(struct buf *b, const struct schema_node *n, const void *value, struct err *e);
 
 /* JSON that is known to be valid and to have no U+0000 in it. */
 void copy_jsonb(struct buf *b, struct str json);

@@ -17,6 +17,7 @@ from fleet import Fleet, wait_until  # noqa: E402
 
 CATCH_UP_S = 60
 START_MS = 1_700_000_000_000
+PARTITIONS = 3 * 4 + 1          # features, dead-letters, rankings; models
 
 
 def feature_record(rng, number):
@@ -30,6 +31,29 @@ def dead_letter(rng, number):
     return f"k{number}", {"topic": "events", "partition": rng.randrange(4), "offset": number, "timestamp": START_MS,
                           "worker": "features", "reason": rng.choice(["undecodable", "missing_key"]),
                           "detail": f"record {number}", "value": {"bytes": f"\u00ff{number}"}}
+
+
+def ranking(rng, number):
+    user = f"u{rng.randrange(300)}"
+    items = [{"proposition_id": f"p{rng.randrange(99)} \"Ä\"", "score": rng.uniform(-9, 9), "propensity": rng.random(),
+              "contributions": {name: rng.uniform(-2, 2) for name in ("bias", "clicks")[:rng.randrange(3)]}}
+             for _ in range(rng.randrange(4))]
+    return user, {"request_id": f"r{number}", "user_id": user, "timestamp": START_MS + number, "placement": "home",
+                  "model": "shop", "version": rng.randrange(2**40), "variant": rng.choice(["champion", "ab"]),
+                  "degraded": rng.choice([None, "", "overload"]), "items": items,
+                  "unknown": [f"x,{{{n}\\" for n in range(rng.randrange(3))]}
+
+
+def rollout_plan(rng, number):
+    challengers = [{"name": f"c{n}", "version": n + 2, "mode": "ab", "share": rng.random()}
+                   for n in range(rng.randrange(3))]
+    return "shop", {"model": "shop", "timestamp": START_MS + number, "actor": "me", "reason": f"number {number}",
+                    "salt": "s", "champion": number, "previous": max(number - 1, 0), "pinned": rng.random() < 0.5,
+                    "challengers": challengers}
+
+
+def canonical(records):
+    return sorted(json.dumps(record, sort_keys=True) for record in records)
 
 
 class Load(threading.Thread):
@@ -54,6 +78,8 @@ class Load(threading.Thread):
         numbers = range(self.produced, self.produced + count)
         self.fleet.produce_json("features", [feature_record(self.rng, n) for n in numbers])
         self.fleet.produce_json("dead-letters", [dead_letter(self.rng, n) for n in numbers[::4]])
+        self.fleet.produce_json("rankings", [ranking(self.rng, n) for n in numbers[::2]])
+        self.fleet.produce_json("models", [rollout_plan(self.rng, n) for n in numbers[::50]])
         self.produced += count
 
     def end(self):
@@ -105,17 +131,36 @@ class Case(unittest.TestCase):
         return sorted((r[0], int(r[1]), int(r[2]), *r[3:6], None if r[6] is None else bytes.fromhex(r[6]))
                       for r in rows)
 
+    def rankings_in_table(self):
+        return self.records_in_table("rankings", "request_id, user_id, at AS \"timestamp\", placement, model, version, "
+                                                 "variant, degraded, items, unknown")
+
+    def plans_in_table(self):
+        return self.records_in_table("rollout_plans", "model, at AS \"timestamp\", actor, reason, salt, champion, "
+                                                      "previous, pinned, challengers")
+
+    def records_in_table(self, table, columns):
+        """The rows as their records are, sorted."""
+        rows = self.fleet.rows(f"SELECT to_jsonb(r) || jsonb_build_object('timestamp', round(extract(epoch FROM "
+                               f"r.\"timestamp\") * 1000)::bigint) FROM (SELECT {columns} FROM {table}) AS r")
+        return canonical(json.loads(row[0]) for row in rows)
+
     def assertRecorded(self):
-        """Both tables are equal to their topics, row for row; they stay so."""
+        """The tables are equal to their topics, row for row; they stay so."""
         published, letters = fleets.by_key(self.fleet.published()), self.letters_in_topic()
+        rankings, plans = canonical(self.fleet.tail("rankings")), canonical(self.fleet.tail("models"))
         try:
             wait_until(lambda: self.rows_written() >= len(letters)
-                       and fleets.by_key(self.fleet.recorded()) == published, "the tables do not follow", CATCH_UP_S)
+                       and fleets.by_key(self.fleet.recorded()) == published
+                       and len(self.rankings_in_table()) >= len(rankings)
+                       and len(self.plans_in_table()) >= len(plans), "the tables do not follow", CATCH_UP_S)
         except TimeoutError:
             pass                                    # the comparison below says what differs
         self.maxDiff = 2000
         self.assertEqual(published, fleets.by_key(self.fleet.recorded()))
         self.assertEqual(letters, self.letters_in_table())
+        self.assertEqual(rankings, self.rankings_in_table())
+        self.assertEqual(plans, self.plans_in_table())
         self.assertEqual([], [w.text()[-2000:] for w in self.fleet.workers if w.process.poll() not in (None, 0, -9)])
 
     def end_load(self):
@@ -217,8 +262,8 @@ class RecorderFails(Case):
         paused.process.send_signal(fleets.signal.SIGSTOP)
         successor = self.fleet.start("recorder")
         # The group gives the partitions away once the session of the paused one has ended.
-        wait_until(lambda: any(r.get("event") == "assigned" and r["partitions"] == 8 for r in successor.records()),
-                   successor.text, 30)
+        wait_until(lambda: any(r.get("event") == "assigned" and r["partitions"] == PARTITIONS
+                               for r in successor.records()), successor.text, 30)
         self.wait_for_rows(self.rows_written())
         paused.process.send_signal(fleets.signal.SIGCONT)
         self.wait_for_rows(self.rows_written())
@@ -284,6 +329,55 @@ class Records(Case):
         self.assertEqual([(key, self.fleet.topic("features"), "recorder") for key in "abcd"],
                          [tuple(row[:3]) for row in rows])
         self.assertEqual("undecodable", rows[0][3])
+
+    def test_of_rankings_what_postgresql_cannot_hold_becomes_a_row_of_dead_letters(self):
+        good = ranking(fleets.seeded(self, 11), 1)[1]
+        item = {"proposition_id": "nul\u0000", "score": 1, "propensity": 1, "contributions": {}}
+        long_id = "x" * 4000
+        bad = [{**good, "request_id": "nul\u0000"}, {**good, "items": [item]}, {**good, "unknown": ["nul\u0000"]},
+               {**good, "timestamp": 2**62}, {**good, "request_id": long_id}, {**good, "user_id": long_id}]
+        names = "abcdef"
+        self.fleet.produce("rankings", [(key, json.dumps(record).encode()) for key, record in zip(names, bad)])
+        self.fleet.produce("rankings", [("good", json.dumps(good).encode())])
+        self.fleet.start("recorder")
+        wait_until(lambda: self.rows_written() == len(bad) and self.rankings_in_table(), self.letters_in_table,
+                   CATCH_UP_S)
+        self.assertEqual(canonical([good]), self.rankings_in_table())
+        rows = self.fleet.rows("SELECT convert_from(key, 'UTF8'), topic, worker, reason FROM dead_letters ORDER BY 1")
+        reasons = ["invalid_value"] * 4 + ["too_large"] * 2
+        self.assertEqual([[key, self.fleet.topic("rankings"), "recorder", reason]
+                          for key, reason in zip(names, reasons)], rows)
+
+    def test_a_topic_that_was_made_anew_is_recorded_from_its_beginning_once_its_offset_is_deleted(self):
+        rng = fleets.seeded(self, 12)
+        plans = [rollout_plan(rng, number)[1] for number in range(3)]
+        self.fleet.produce_json("models", [("shop", plan) for plan in plans[:2]])
+        self.fleet.start("recorder")
+        wait_until(lambda: len(self.plans_in_table()) == 2, "the rows do not come", CATCH_UP_S)
+        self.fleet.running()[0].stop()
+        self.fleet.stack.kafka_tool("org.apache.kafka.tools.TopicCommand", "--delete", "--topic",
+                                    self.fleet.topic("models"))
+        self.fleet.create_topics()
+        self.fleet.produce_json("models", [("shop", plans[2])])
+        refusing = self.fleet.start("recorder", ready=False)
+        self.assertNotEqual(0, refusing.wait_end(60))
+        self.assertIn("delete its row from consumer_offsets", refusing.text())
+        self.fleet.rows(f"DELETE FROM consumer_offsets WHERE topic = '{self.fleet.topic('models')}'")
+        self.fleet.start("recorder")
+        wait_until(lambda: self.plans_in_table() == canonical(plans), self.plans_in_table, CATCH_UP_S)
+
+    def test_what_was_shown_is_found_by_request_and_by_user_with_plain_sql(self):
+        record = {"request_id": "r1", "user_id": "u1", "timestamp": START_MS, "placement": "home", "model": "shop",
+                  "version": 3, "variant": "champion", "degraded": None, "unknown": ["x"],
+                  "items": [{"proposition_id": "p1", "score": 0.5, "propensity": 1, "contributions": {"bias": 0.25}}]}
+        self.fleet.produce_json("rankings", [("u1", record)])
+        self.fleet.start("recorder")
+        wait_until(self.rankings_in_table, "the row does not come", CATCH_UP_S)
+        self.assertEqual([["p1", "0.25", "2023-11-14 22:13:20"]], self.fleet.rows(
+            "SELECT items->0->>'proposition_id', items->0->'contributions'->>'bias', at AT TIME ZONE 'UTC' "
+            "FROM rankings WHERE request_id = 'r1'"))
+        self.assertEqual([["1"]], self.fleet.rows("SELECT count(*) FROM rankings WHERE user_id = 'u1' "
+                                                  "AND at > '2023-11-01' AND degraded IS NULL AND 'x' = ANY(unknown)"))
 
 
 if __name__ == "__main__":

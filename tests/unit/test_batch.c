@@ -171,6 +171,90 @@ static void the_key_is_scope_and_key_and_nothing_more(void **state)
     buf_free(&row);
 }
 
+static struct str ranking_of(struct buf *out, const char *request, const char *proposition)
+{
+    buf_reset(out);
+    buf_printf(out,
+               "{\"request_id\":\"%s\",\"user_id\":\"u\",\"timestamp\":1,\"placement\":\"\","
+               "\"model\":\"rules\",\"version\":0,\"variant\":\"rules\",\"items\":["
+               "{\"proposition_id\":\"%s\",\"score\":0.5}]}",
+               request, proposition);
+    return buf_str(out);
+}
+
+static void a_ranking_is_a_row_unless_postgresql_cannot_hold_it(void **state)
+{
+    (void)state;
+    struct batch *b = make();
+    struct buf json = {0};
+    char id[3000];
+    memset(id, 'x', sizeof id);
+    id[sizeof id - 1] = 0;
+    assert_int_equal(add(b, "rankings", ranking_of(&json, "r", "p")), 0);
+    assert_int_equal(add(b, "rankings", ranking_of(&json, "r", "p")), 0);
+    assert_int_equal(add(b, "rankings", ranking_of(&json, "r", "\\\\u0000")), 0);
+    assert_int_equal(add(b, "rankings", ranking_of(&json, "r", "nul\\u0000")), 0);
+    assert_int_equal(add(b, "rankings", ranking_of(&json, id, "p")), 0);
+    assert_holds(b, "dead_letters=2;rankings=3;!invalid_value=1;!too_large=1;");
+    buf_free(&json);
+    batch_free(b);
+}
+
+static void a_ranking_has_its_items_as_json_and_null_where_it_is_not_degraded(void **state)
+{
+    (void)state;
+    struct buf row = {0};
+    size_t key_bytes = 0;
+    struct double_entry why = {str_of("bias"), -0.25};
+    struct ranked item = {str_of("p"), 0.5, 1, {&why, 1}};
+    struct ranking r = {.request_id = str_of("r"),
+                        .user_id = str_of("u"),
+                        .timestamp = INT64_C(946684800001), /* a millisecond into 2000 */
+                        .placement = str_of("home"),
+                        .model = str_of("m"),
+                        .version = 3,
+                        .variant = str_of("ab"),
+                        .items = {&item, 1}};
+    struct sink_record record = {.fields = &r, .schema = codec_schema(test_codec(), &ranking_type)};
+    static const char items[] = "\1[{\"proposition_id\":\"p\",\"score\":0.5,\"propensity\":1,"
+                                "\"contributions\":{\"bias\":-0.25}}]";
+    static const char before[] = "\0\12\0\0\0\1r\0\0\0\1u\0\0\0\10\0\0\0\0\0\0\3\350"
+                                 "\0\0\0\4home\0\0\0\1m\0\0\0\10\0\0\0\0\0\0\0\3"
+                                 "\0\0\0\2ab\377\377\377\377\0\0\0";
+    static const char after[] = "\0\0\0\14\0\0\0\0\0\0\0\0\0\0\0\31"; /* text[], empty */
+    struct buf expected = {0};
+    buf_put(&expected, before, sizeof before - 1);
+    buf_put_u8(&expected, sizeof items - 1);
+    buf_put(&expected, items, sizeof items - 1);
+    buf_put(&expected, after, sizeof after - 1);
+    assert_int_equal(sink_put_row(&row, sink_of("rankings"), &record, &key_bytes, NULL), 0);
+    assert_bytes(&row, expected.data, expected.len);
+    assert_int_equal(key_bytes, 0);
+    buf_free(&expected);
+    buf_free(&row);
+}
+
+static void a_rollout_plan_says_where_it_was(void **state)
+{
+    (void)state;
+    struct buf row = {0};
+    size_t key_bytes = 0;
+    struct rollout_plan p = {.model = str_of("m"), .pinned = true};
+    struct sink_record record = {.fields = &p,
+                                 .schema = codec_schema(test_codec(), &rollout_plan_type),
+                                 .topic = "models",
+                                 .partition = 2,
+                                 .offset = 7};
+    static const char end[] = "\0\0\0\1\1"     /* pinned */
+                              "\0\0\0\3\1[]"   /* challengers */
+                              "\0\0\0\6models" /* topic, partition and offset */
+                              "\0\0\0\4\0\0\0\2\0\0\0\10\0\0\0\0\0\0\0\7";
+    assert_int_equal(sink_put_row(&row, sink_of("models"), &record, &key_bytes, NULL), 0);
+    assert_true(row.len > sizeof end - 1);
+    assert_memory_equal(row.data + row.len - (sizeof end - 1), end, sizeof end - 1);
+    buf_free(&row);
+}
+
 /* What the schema calls the field that stands at a place of the structure. */
 static const char *field_at(const struct schema_node *n, size_t offset)
 {
@@ -187,8 +271,9 @@ static void columns_are_the_fields_of_their_names(void **state)
         const struct schema_node *schema = codec_schema(test_codec(), sinks[i]->type);
         for (int c = 0; c < sinks[i]->column_count; c++) {
             const struct sink_column *column = &sinks[i]->columns[c];
-            if (column->type != COLUMN_KAFKA_KEY && column->type != COLUMN_KAFKA_HEADERS)
-                assert_string_equal(field_at(schema, column->offset), column->name);
+            const char *name = strcmp(column->name, "at") == 0 ? "timestamp" : column->name;
+            if (column->type < COLUMN_KAFKA_KEY) /* the first that is no field */
+                assert_string_equal(field_at(schema, column->offset), name);
         }
         assert_int_equal(sinks[i]->mode == SINK_LATEST, sinks[i]->key_columns > 0);
     }
@@ -197,8 +282,9 @@ static void columns_are_the_fields_of_their_names(void **state)
 static void without_memory_adding_says_so(void **state)
 {
     (void)state;
-    struct buf json = {0};
+    struct buf json = {0}, ranking = {0};
     values_of(&json, "key", "1");
+    ranking_of(&ranking, "r", "p");
     for (int n = 1;; n++) {
         struct batch *b = NULL;
         fail_alloc_at(n);
@@ -207,6 +293,8 @@ static void without_memory_adding_says_so(void **state)
             rc = add(b, "features", buf_str(&json));
         if (!rc)
             rc = add(b, "features", str_of("rubbish"));
+        if (!rc)
+            rc = add(b, "rankings", buf_str(&ranking));
         bool failed = fail_alloc_end();
         assert_int_equal(rc, failed ? ERR_NOMEM : 0);
         batch_free(b);
@@ -214,6 +302,7 @@ static void without_memory_adding_says_so(void **state)
             break;
     }
     buf_free(&json);
+    buf_free(&ranking);
 }
 
 int main(void)
@@ -225,6 +314,9 @@ int main(void)
         cmocka_unit_test(a_dead_letter_of_a_dead_letter_holds_its_bytes_and_no_nul),
         cmocka_unit_test(a_refused_row_leaves_nothing_behind_and_names_its_column),
         cmocka_unit_test(the_key_is_scope_and_key_and_nothing_more),
+        cmocka_unit_test(a_ranking_is_a_row_unless_postgresql_cannot_hold_it),
+        cmocka_unit_test(a_ranking_has_its_items_as_json_and_null_where_it_is_not_degraded),
+        cmocka_unit_test(a_rollout_plan_says_where_it_was),
         cmocka_unit_test(columns_are_the_fields_of_their_names),
         cmocka_unit_test(without_memory_adding_says_so),
     };

@@ -211,7 +211,8 @@ static int add_dead_letter(struct batch *b, const struct input *in, const char *
 {
     struct burial burial;
     int rc = burial_make(&burial, in, "recorder", reason, detail, e);
-    struct sink_record record = {&burial.letter, in->key, buf_str(&burial.headers)};
+    struct sink_record record = {
+        .fields = &burial.letter, .key = in->key, .headers = buf_str(&burial.headers)};
     if (!rc)
         rc = rows_add(b->dead_letters, &record, e);
     if (!rc)
@@ -239,9 +240,14 @@ static int add_row(struct batch *b, struct rows *t, const struct input *in, cons
     buf_reset(&b->headers);
     if (t->sink->wants_headers)
         headers_take(&b->headers, input_headers(in), SIZE_MAX);
-    rc = buf_ok(&b->headers)
-             ? rows_add(t, &(struct sink_record){record, in->key, buf_str(&b->headers)}, e)
-             : err_nomem(e);
+    struct sink_record row = {.fields = record,
+                              .schema = codec_schema(b->codec, t->sink->type),
+                              .key = in->key,
+                              .headers = buf_str(&b->headers),
+                              .topic = in->topic,
+                              .partition = in->partition,
+                              .offset = in->offset};
+    rc = buf_ok(&b->headers) ? rows_add(t, &row, e) : err_nomem(e);
     if (rc == ERR_TOO_LARGE)
         *reason = DEAD_TOO_LARGE;
     return rc;

@@ -48,7 +48,55 @@ const struct sink dead_letters_sink = {
     .wants_headers = true,
 };
 
-const struct sink *const sinks[] = {&feature_values_sink, &dead_letters_sink, NULL};
+static const struct sink_column rankings_columns[] = {
+    {"request_id", COLUMN_TEXT, FIELD(ranking, request_id)},
+    {"user_id", COLUMN_TEXT, FIELD(ranking, user_id)},
+    {"at", COLUMN_TIME, FIELD(ranking, timestamp)},
+    {"placement", COLUMN_TEXT, FIELD(ranking, placement)},
+    {"model", COLUMN_TEXT, FIELD(ranking, model)},
+    {"version", COLUMN_LONG, FIELD(ranking, version)},
+    {"variant", COLUMN_TEXT, FIELD(ranking, variant)},
+    {"degraded", COLUMN_TEXT_OR_NULL, FIELD(ranking, degraded)},
+    {"items", COLUMN_JSON, FIELD(ranking, items)},
+    {"unknown", COLUMN_TEXTS, FIELD(ranking, unknown)},
+};
+
+static const struct sink rankings_sink = {
+    .topic = "rankings",
+    .table = "rankings",
+    .mode = SINK_HISTORY,
+    .type = &ranking_type,
+    COLUMNS(rankings_columns),
+    .indexed_columns = 2,
+};
+
+static const struct sink_column rollout_plans_columns[] = {
+    {"model", COLUMN_TEXT, FIELD(rollout_plan, model)},
+    {"at", COLUMN_TIME, FIELD(rollout_plan, timestamp)},
+    {"actor", COLUMN_TEXT, FIELD(rollout_plan, actor)},
+    {"reason", COLUMN_TEXT, FIELD(rollout_plan, reason)},
+    {"salt", COLUMN_TEXT, FIELD(rollout_plan, salt)},
+    {"champion", COLUMN_LONG, FIELD(rollout_plan, champion)},
+    {"previous", COLUMN_LONG, FIELD(rollout_plan, previous)},
+    {"pinned", COLUMN_BOOLEAN, FIELD(rollout_plan, pinned)},
+    {"challengers", COLUMN_JSON, FIELD(rollout_plan, challengers)},
+    {"topic", COLUMN_KAFKA_TOPIC, 0},
+    {"partition", COLUMN_KAFKA_PARTITION, 0},
+    {"offset", COLUMN_KAFKA_OFFSET, 0},
+};
+
+static const struct sink rollout_plans_sink = {
+    .topic = "models",
+    .table = "rollout_plans",
+    .mode = SINK_HISTORY,
+    .type = &rollout_plan_type,
+    COLUMNS(rollout_plans_columns),
+    .indexed_columns = 1,
+};
+
+const struct sink *const sinks[] = {
+    &feature_values_sink, &dead_letters_sink, &rankings_sink, &rollout_plans_sink, NULL,
+};
 
 /* An entry of a B-tree is at most 2704 bytes (a third of a page); PostgreSQL aligns and heads what
  * it holds. */
@@ -69,6 +117,14 @@ static void put_headers(struct buf *rows, struct str headers)
     copy_jsonb(rows, buf_str(&json));
     rows->failed |= json.failed;
     buf_free(&json);
+}
+
+static const struct schema_node *node_at(const struct schema_node *schema, size_t offset)
+{
+    size_t i = 0;
+    while (schema->fields[i].offset != offset)
+        i++;
+    return schema->fields[i].type;
 }
 
 static int put_value(struct buf *rows, const struct sink_column *c, const void *value,
@@ -99,6 +155,16 @@ static int put_value(struct buf *rows, const struct sink_column *c, const void *
     case COLUMN_LONG:
         copy_int8(rows, *(const int64_t *)value);
         return 0;
+    case COLUMN_BOOLEAN:
+        copy_bool(rows, *(const bool *)value);
+        return 0;
+    case COLUMN_TEXT_OR_NULL:
+        if (((const struct str *)value)->data)
+            return copy_text(rows, *(const struct str *)value, e);
+        copy_null(rows);
+        return 0;
+    case COLUMN_JSON:
+        return copy_jsonb_value(rows, node_at(record->schema, c->offset), value, e);
     case COLUMN_BYTES:
         put_bytes(rows, *(const struct str *)value);
         return 0;
@@ -107,6 +173,14 @@ static int put_value(struct buf *rows, const struct sink_column *c, const void *
         return 0;
     case COLUMN_KAFKA_HEADERS:
         put_headers(rows, record->headers);
+        return 0;
+    case COLUMN_KAFKA_TOPIC:
+        return copy_text(rows, str_of(record->topic), e);
+    case COLUMN_KAFKA_PARTITION:
+        copy_int4(rows, record->partition);
+        return 0;
+    case COLUMN_KAFKA_OFFSET:
+        copy_int8(rows, record->offset);
         return 0;
     }
     return err_set(e, ERR_FATAL, "column %s has a type that cannot be", c->name);
@@ -138,13 +212,14 @@ int sink_put_row(struct buf *rows, const struct sink *s, const struct sink_recor
         rc = put_value(rows, c, value, record, e);
         if (rc)
             err_wrap(e, "column %s of %s", c->name, s->table);
-        if (i >= s->key_columns)
+        if (i >= s->key_columns && i >= s->indexed_columns)
             continue;
         in_index += index_bytes(c, value);
-        *key_bytes = rows->len - first;
+        if (i < s->key_columns)
+            *key_bytes = rows->len - first;
         if (!rc && in_index > KEY_MAX_BYTES)
-            rc = err_set(e, ERR_TOO_LARGE, "the key of %s takes %zu bytes, an index holds %d",
-                         s->table, in_index, KEY_MAX_BYTES);
+            rc = err_set(e, ERR_TOO_LARGE, "%s of %s takes %zu bytes, an index holds %d",
+                         s->key_columns ? "the key" : c->name, s->table, in_index, KEY_MAX_BYTES);
     }
     if (rc)
         rows->len = start;

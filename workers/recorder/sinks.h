@@ -3,12 +3,16 @@
  *
  * A sink is a few declarative lines in sinks.c and a migration that makes its table. Any thread;
  * constants.
+ *
+ * Not here is score.log: it takes some 3 KB a request, ten times what everything else about a
+ * request does, and is read by programs that read it whole. Kafka keeps it for 30 days.
  */
 #pragma once
 
 #include "base/buf.h"
 #include "base/err.h"
 #include "serde/records.h"
+#include "serde/schema.h"
 
 #include <stdbool.h>
 
@@ -27,9 +31,15 @@ enum column_type {
     COLUMN_TIME_OR_NULL,  /* the same; null where PostgreSQL cannot hold it */
     COLUMN_INT,           /* integer: int32_t */
     COLUMN_LONG,          /* bigint: int64_t */
+    COLUMN_BOOLEAN,       /* boolean: bool */
     COLUMN_BYTES,         /* bytea: struct str or NULL */
-    COLUMN_KAFKA_KEY,     /* bytea: the key of the Kafka record; no field */
-    COLUMN_KAFKA_HEADERS, /* jsonb: its headers, as headers_put_json() writes them; no field */
+    COLUMN_TEXT_OR_NULL,  /* text: struct str or NULL */
+    COLUMN_JSON,          /* jsonb: any field, as value_print_json() writes it */
+    COLUMN_KAFKA_KEY,     /* bytea: the key of the Kafka record; no field, as the next are not */
+    COLUMN_KAFKA_HEADERS, /* jsonb: its headers, as headers_put_json() writes them */
+    COLUMN_KAFKA_TOPIC,   /* text: where it was, with partition and offset */
+    COLUMN_KAFKA_PARTITION, /* integer */
+    COLUMN_KAFKA_OFFSET,    /* bigint */
 };
 
 struct sink_column {
@@ -47,15 +57,21 @@ struct sink {
     int column_count;
     bool wants_headers;  /* one of the columns is of COLUMN_KAFKA_HEADERS */
     int key_columns;     /* SINK_LATEST: the first columns are the primary key */
+    int indexed_columns; /* SINK_HISTORY: so many of the first columns, all text, stand in indexes;
+                            together they must fit into an entry of one */
     const char *removed; /* SINK_LATEST: SQL on a row that says that its key has none any more,
                             beginning with a column; NULL: none does */
 };
 
 /* What columns are taken from; borrows everything. */
 struct sink_record {
-    const void *fields; /* a structure of the sink's type */
-    struct str key;     /* of the Kafka record, as are the headers */
+    const void *fields;               /* a structure of the sink's type */
+    const struct schema_node *schema; /* of it; NULL where the sink has no COLUMN_JSON */
+    struct str key;                   /* of the Kafka record, as are those below */
     struct str headers; /* as stream/headers.h has them; empty where the sink wants none */
+    const char *topic;
+    int32_t partition;
+    int64_t offset;
 };
 
 /* NULL behind the last. */
