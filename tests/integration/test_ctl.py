@@ -16,6 +16,7 @@ NOBODY = "127.0.0.1:1"          # no server listens there
 SECRET = "correct horse"
 TOPICS = ("events", "users", "propositions", "feature.deltas", "feature.totals", "state.user", "state.shared",
           "features", "dead-letters")
+OF_RANKERS = ("rank.requests", "rankings", "score.log", "models", "model.artifacts")
 FEATURES = """
 features:
   - {name: clicks, scope: user, count: {event: click, windows: [1h]}}
@@ -57,7 +58,7 @@ class Help(unittest.TestCase):
                     self.assertEqual(2, said.returncode)
 
     def test_workers_have_help_and_version_too(self):
-        for program in ("flotilla", "flotilla-features", "flotilla-recorder"):
+        for program in ("flotilla", "flotilla-features", "flotilla-ranker", "flotilla-recorder"):
             with self.subTest(program):
                 self.assertEqual(0, run("--help", program=program).returncode)
                 self.assertRegex(run("--version", program=program).stdout, r"\d+\.\d+")
@@ -119,7 +120,7 @@ class Topics(unittest.TestCase):
         fleet = Fleet(self)
         missing = fleet.run("topics", "check")
         self.assertEqual(3, missing.returncode)
-        for topic in TOPICS:
+        for topic in TOPICS + OF_RANKERS:
             self.assertIn(fleet.topic(topic), missing.stdout)
         fleet.create_topics()
         self.assertEqual(0, fleet.run("topics", "check").returncode)
@@ -239,7 +240,7 @@ class Running(unittest.TestCase):
         self.assertEqual({("features", "one"), ("recorder", "two")},
                          {(w["worker"], w["instance"]) for w in status["workers"]})
         self.assertTrue(all(w["ready"] and w["state"] == "run" for w in status["workers"]))
-        self.assertEqual(16, len(status["partitions"]))
+        self.assertEqual(21, len(status["partitions"]))     # of 5 topics, and of models, which has one
         people = fleet.flotilla("status")
         for part in ("one", "two", "features", "recorder", "run", fleet.topic("events"), "127.0.0.1:"):
             self.assertIn(part, people)

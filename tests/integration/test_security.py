@@ -12,6 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/support"))
 import fleet as fleets  # noqa: E402
+import models  # noqa: E402
 import secure  # noqa: E402
 from fleet import wait_until  # noqa: E402
 from secure import SecureFleet  # noqa: E402
@@ -326,7 +327,7 @@ class Rights(unittest.TestCase):
         servers = secure.stack()
         fleet = SecureFleet(self, servers.plain(), FEATURES, checkpoint_interval_ms=100)
         logins = {program: servers.plain(self.user_with(rights_of(fleet, program)))
-                  for program in ("features", "recorder", "flotilla")}
+                  for program in ("features", "ranker", "recorder", "flotilla")}
         fleet.settings.update(logins["flotilla"])
         fleet.create_topics().migrate()
         fleet.flotilla("topics", "check")
@@ -349,6 +350,9 @@ class Rights(unittest.TestCase):
         fleet.send("events", [click(9)])
         wait_for_clicks(fleet, 10)
         self.assertTrue(json.loads(fleet.flotilla("status", "--json"))["ok"])
+        fleet.start("ranker", **logins["ranker"])
+        self.assertEqual(["p"], [item["proposition_id"] for item in json.loads(fleet.flotilla(
+            "rank", "--user", "u", "--candidates", "p", "--json"))["ranking"]["items"]])
         self.assertEqual(1, len(fleet.dead_letters()))
         self.assertIn("1 sent", fleet.flotilla("dead-letters", "replay", "--yes"))
 
@@ -425,15 +429,27 @@ class Rights(unittest.TestCase):
         rights = rights_of(fleet, "flotilla")
         purposes = {r["for"] for r in rights}
         self.assertLessEqual(purposes, {"topics create", "topics check", "tail", "tail, status", "send, simulate",
-                                        "status", "dead-letters replay"})
+                                        "status", "dead-letters replay", "models", "models, tail", "rank, send",
+                                        "rank, tail"})
+        # A model for each topic that is written, so that none finds its version there already.
+        model = fleet.folder / "model.json"
+        model.write_text(models.text(1, [models.stump(0, 0.5, 1, 2)], names=("clicks_365d",)), encoding="utf-8")
+        for topic in ("models", "model.artifacts"):
+            fleet.flotilla("models", "register", "--model", fleet.topic(topic), "--file", model)
+
+        def for_the_test(purpose):
+            """One of the commands that a right is for."""
+            return {"tail, status": "tail", "models, tail": "tail", "rank, tail": "tail",
+                    "rank, send": "send, simulate"}.get(purpose, purpose)
 
         def without(missing):
             arguments, stdin = {"topics create": (("topics", "create"), None),
                                 "topics check": (("topics", "check"), None),
                                 "tail": (("tail", missing["name"], "--from", "beginning", "--exit-at-end"), None),
                                 "send, simulate": (("send", missing["name"], "-"), self.record_for(missing["name"])),
+                                "models": (("models", "promote", missing["name"], 1), None),
                                 "dead-letters replay": (("dead-letters", "replay", "--yes"), None),
-                                "status": (("status",), None)}[missing["for"].removesuffix(", status")]
+                                "status": (("status",), None)}[for_the_test(missing["for"])]
             user = secure.stack().plain(missing["user"])
             prefix = {"kafka.prefix": missing["prefix"]} if missing["operation"] == "Create" else {}
             ended = fleet.run(*arguments, stdin=stdin, settings={**user, **prefix})
@@ -462,6 +478,9 @@ class Rights(unittest.TestCase):
     def record_for(self, topic):
         if topic.endswith("events"):
             return json.dumps(click(1)) + "\n"
+        if topic.endswith("rank.requests"):
+            return json.dumps({"request_id": "r", "user_id": "u", "timestamp": 1, "context": {}, "candidates": [],
+                               "limit": 1}) + "\n"
         return json.dumps({"id": "x", "timestamp": 1, "attributes": {}}) + "\n"
 
 

@@ -147,6 +147,7 @@ class Fleet:
                          **SETTINGS, **settings}
         if features is not None:
             self.define(features)
+        self.config = None
         self.has_database = False
         test.addCleanup(self.remove)
 
@@ -181,10 +182,16 @@ class Fleet:
 
     # ------------------------------------------------------------ programs
 
+    def configure(self, text):
+        """Writes a flotilla.yaml that programs started from now on read: for what is no single setting."""
+        self.config = self.folder / f"flotilla {secrets.token_hex(2)}.yaml"
+        self.config.write_text(text, encoding="utf-8")
+
     def options(self, settings=None):
         """--set NAME=VALUE for all settings; None leaves one out."""
         all_settings = {**self.settings, **(settings or {})}
-        return [word for name, value in all_settings.items() if value is not None
+        config = ["--config", self.config] if self.config else []
+        return config + [word for name, value in all_settings.items() if value is not None
                 for word in ("--set", f"{name}={value}")]
 
     def run(self, *arguments, settings=None, stdin=None, limit_s=COMMAND_LIMIT_S):
@@ -270,8 +277,8 @@ class Fleet:
     # ------------------------------------------------------------ records out
 
     def tail(self, topic):
-        """All committed records of a topic, each as `flotilla tail` prints it."""
-        return json_lines(self.flotilla("tail", topic, "--from", "beginning", "--exit-at-end"))
+        """All committed records of a topic, each as `flotilla tail --whole` prints it."""
+        return json_lines(self.flotilla("tail", topic, "--from", "beginning", "--exit-at-end", "--whole"))
 
     def published(self):
         """The last record of the topic features for each scope and key, as the oracle prints them."""

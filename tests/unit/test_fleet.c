@@ -78,6 +78,25 @@ static void a_fleet_is_well_with_all_kinds_ready_and_near_the_end(void **state)
     assert_false(fleet_is_well(&f, -1));
 }
 
+static void a_ranker_is_only_missed_where_one_has_run(void **state)
+{
+    (void)state;
+    struct fleet_worker workers[] = {{.group = &fleet_groups[0], .ready = true},
+                                     {.group = &fleet_groups[1], .ready = true},
+                                     {.group = &fleet_groups[2], .ready = true}};
+    struct fleet_partition partition = {.group = &fleet_groups[2], .known = true, .committed = -1};
+    struct fleet f = {
+        .workers = workers, .worker_count = 2, .partitions = &partition, .partition_count = 1};
+    assert_string_equal(fleet_groups[2].name, "ranker");
+    assert_false(fleet_misses(&f, &fleet_groups[2]));
+    assert_true(fleet_is_well(&f, -1));
+    partition.committed = 0;
+    assert_true(fleet_misses(&f, &fleet_groups[2]));
+    assert_false(fleet_is_well(&f, -1));
+    f.worker_count = 3;
+    assert_true(fleet_is_well(&f, -1));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -86,6 +105,7 @@ int main(void)
         cmocka_unit_test(a_status_tells_state_restore_and_last_commit),
         cmocka_unit_test(what_is_no_status_is_refused),
         cmocka_unit_test(a_fleet_is_well_with_all_kinds_ready_and_near_the_end),
+        cmocka_unit_test(a_ranker_is_only_missed_where_one_has_run),
     };
     return RUN(tests);
 }

@@ -3,9 +3,11 @@
 #include "base/clock.h"
 
 #include <errno.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum { REGISTRY_WAIT_US = 10 * 1000 * 1000, REGISTRY_SLICE_MS = 50 };
 
@@ -113,4 +115,22 @@ int ctl_declare(const struct ctl *c, const char *topic, const struct record_type
            wait_for_registry(c, until_us, e))
         ;
     return rc;
+}
+
+const char *ctl_user(void)
+{
+    const struct passwd *p = getpwuid(getuid());
+    return p ? p->pw_name : "?";
+}
+
+int ctl_open_db(struct db **out, const struct ctl *c, struct err *e)
+{
+    char application[64];
+    struct db_opts opts = {.url = conf_text(c->conf, "postgres.url"),
+                           .application = application,
+                           .timeout_ms = (int)conf_int(c->conf, "postgres.timeout_ms"),
+                           .stopping = ctl_stopping};
+    snprintf(application, sizeof application, "flotilla %s", c->command->name);
+    int rc = db_new(out, &opts, e);
+    return rc ? rc : db_connect(*out, e);
 }

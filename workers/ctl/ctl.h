@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/conf.h"
 #include "base/err.h"
+#include "db/connection.h"
 #include "serde/codec.h"
 
 #include <stdbool.h>
@@ -83,6 +84,13 @@ int ctl_decode(const struct ctl *c, void *out, const struct record_type *type, s
 int ctl_declare(const struct ctl *c, const char *topic, const struct record_type *type,
                 struct err *e);
 
+/* Who the operating system says this is. */
+const char *ctl_user(void);
+
+/* A connection to PostgreSQL under the command's name. Fails with ERR_UNAVAILABLE, ERR_INVALID,
+ * ERR_NOMEM. db_free() in any case. */
+int ctl_open_db(struct db **out, const struct ctl *c, struct err *e);
+
 /* SIGINT and SIGTERM ask to stop from now on: long commands end at the next good place. */
 void ctl_catch_signals(void);
 bool ctl_stopping(void);
@@ -91,4 +99,7 @@ extern const struct command topics_create_command, topics_check_command, topics_
     migrate_command, features_check_command, features_list_command, features_get_command,
     features_vector_command, send_command, tail_command, simulate_command, status_command,
     schemas_list_command, schemas_check_command, dead_letters_list_command,
-    dead_letters_show_command, dead_letters_replay_command;
+    dead_letters_show_command, dead_letters_replay_command, rank_command, models_register_command,
+    models_list_command, models_show_command, models_export_command, models_promote_command,
+    models_rollback_command, models_pin_command, models_unpin_command, models_plan_command,
+    models_status_command;

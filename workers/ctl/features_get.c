@@ -3,21 +3,10 @@
 #include "grid.h"
 
 #include "base/json.h"
-#include "db/connection.h"
 
 #include <stdlib.h>
 
 enum { MOST_DIMENSIONS = 16 };
-
-static int open_db(struct db **out, const struct ctl *c, struct err *e)
-{
-    struct db_opts opts = {.url = conf_text(c->conf, "postgres.url"),
-                           .application = "flotilla features get",
-                           .timeout_ms = (int)conf_int(c->conf, "postgres.timeout_ms"),
-                           .stopping = ctl_stopping};
-    int rc = db_new(out, &opts, e);
-    return rc ? rc : db_connect(*out, e);
-}
 
 /* Arguments as JSON, which PostgreSQL makes an array of: no quoting of our own. */
 static void put_keys(struct buf *b, const struct ctl *c)
@@ -113,7 +102,7 @@ static enum ctl_status get(const struct ctl *c, struct err *e)
     struct buf key = {0}, b = {0};
     put_keys(&key, c);
     buf_put_u8(&key, 0);
-    int rc = buf_ok(&key) ? open_db(&d, c, e) : err_nomem(e);
+    int rc = buf_ok(&key) ? ctl_open_db(&d, c, e) : err_nomem(e);
     const char *keys[] = {c->args[0], (const char *)key.data};
     if (!rc)
         rc = ctl_option(c, "json") ? print_json(d, keys, &b, e) : print_table(d, keys, &b, e);

@@ -50,7 +50,8 @@ static int add_topic(struct fleet *f, rd_kafka_t *rk, const struct fleet_group *
     int n = 0;
     int rc = kafka_partition_count(rk, topic, ADMIN_TIMEOUT_MS, &n, e);
     if (rc == ERR_NOT_FOUND) {
-        note(f, "%s", e->msg);
+        if (!g->optional)
+            note(f, "%s", e->msg);
         *e = (struct err){0};
         return 0;
     }
@@ -74,7 +75,7 @@ static int read_partitions(struct fleet *f, rd_kafka_t *rk, const struct conf *c
 {
     int rc = 0;
     for (int g = 0; g < FLEET_GROUPS; g++)
-        for (int t = 0; t < FLEET_TOPICS && !rc; t++)
+        for (int t = 0; t < FLEET_TOPICS && fleet_groups[g].topics[t] && !rc; t++)
             rc = add_topic(f, rk, &fleet_groups[g], conf_topic(conf, fleet_groups[g].topics[t]), e);
     return rc ? err_wrap(e, "kafka.brokers=%s", conf_text(conf, "kafka.brokers")) : 0;
 }
@@ -241,6 +242,22 @@ static void compute_lag(struct fleet *f)
     }
 }
 
+/* Partitions of an optional kind of worker that nobody has ever run are nobody's business. */
+static void drop_unused(struct fleet *f)
+{
+    bool unused[FLEET_GROUPS];
+    size_t kept = 0;
+    for (int g = 0; g < FLEET_GROUPS; g++) {
+        unused[g] = fleet_groups[g].optional && !fleet_misses(f, &fleet_groups[g]);
+        for (size_t i = 0; i < f->worker_count; i++)
+            unused[g] &= f->workers[i].group != &fleet_groups[g];
+    }
+    for (size_t i = 0; i < f->partition_count; i++)
+        if (!unused[f->partitions[i].group - fleet_groups])
+            f->partitions[kept++] = f->partitions[i];
+    f->partition_count = kept;
+}
+
 /* ---- What the workers say ---- */
 
 static size_t take_bytes(char *data, size_t size, size_t n, void *arg)
@@ -277,7 +294,11 @@ static void read_window(struct fleet_worker *w, CURL *curl)
                  curl_easy_strerror(code));
     else if (!fleet_parse_status(w, (const char *)answer.data, answer.len))
         snprintf(w->reason, sizeof w->reason, "%.160s answers something else than a status", url);
-    buf_free(&answer);
+    buf_put_u8(&answer, 0);
+    if (w->reached && buf_ok(&answer))
+        w->status = (char *)answer.data;
+    else
+        buf_free(&answer);
 }
 
 static void read_windows(struct fleet *f)
@@ -346,8 +367,13 @@ int fleet_read(struct fleet *f, const struct conf *conf, int64_t now_ms, struct 
     for (int g = 0; g < FLEET_GROUPS && !rc; g++)
         rc = read_members(f, &a, conf, &fleet_groups[g], e);
     if (!rc) {
-        read_committed(f, &a, conf, &fleet_groups[0]);
-        read_recorded(f, conf, &fleet_groups[1]);
+        for (int g = 0; g < FLEET_GROUPS; g++) {
+            if (fleet_groups[g].in_postgres)
+                read_recorded(f, conf, &fleet_groups[g]);
+            else
+                read_committed(f, &a, conf, &fleet_groups[g]);
+        }
+        drop_unused(f);
         compute_lag(f);
         read_windows(f);
         rc = sort(f, e);
@@ -358,6 +384,8 @@ int fleet_read(struct fleet *f, const struct conf *conf, int64_t now_ms, struct 
 
 void fleet_free(struct fleet *f)
 {
+    for (size_t i = 0; i < f->worker_count; i++)
+        free(f->workers[i].status);
     free(f->workers);
     free(f->partitions);
     *f = (struct fleet){0};

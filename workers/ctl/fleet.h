@@ -14,12 +14,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { FLEET_GROUPS = 2, FLEET_TOPICS = 2, FLEET_NOTES = 8 };
+enum { FLEET_GROUPS = 3, FLEET_TOPICS = 4, FLEET_NOTES = 8 };
 
 /* One kind of worker and the topics whose records it must come after. */
 struct fleet_group {
     const char *name;
-    const char *topics[FLEET_TOPICS];
+    const char *topics[FLEET_TOPICS]; /* NULL behind the last */
+    bool optional;                    /* a fleet may do without; told of once it has run */
+    bool in_postgres;                 /* keeps its offsets there */
 };
 
 extern const struct fleet_group fleet_groups[FLEET_GROUPS];
@@ -39,6 +41,7 @@ struct fleet_worker {
     int64_t restored_records, records_to_restore;
     int64_t epochs;         /* -1: it does not say */
     int64_t last_commit_ms; /* 0: not known */
+    char *status;           /* what /status answered; NULL: nothing */
 };
 
 struct fleet_partition {
@@ -68,9 +71,12 @@ struct fleet {
 int fleet_read(struct fleet *f, const struct conf *conf, int64_t now_ms, struct err *e);
 void fleet_free(struct fleet *f);
 
-/* Whether each kind has a worker, all are ready, and no partition lags more than max_lag (-1: any
- * lag is fine). */
+/* Whether each kind has a worker that must have one, all are ready, and no partition lags more than
+ * max_lag (-1: any lag is fine). */
 bool fleet_is_well(const struct fleet *f, int64_t max_lag);
+
+/* Whether no worker of a kind runs, though one should: of an optional kind, where one has. */
+bool fleet_misses(const struct fleet *f, const struct fleet_group *g);
 
 /* Pure parts. "name/instance@port" of a Kafka client id, and what /status says of a worker; false:
  * it is another program's, or no such JSON. */

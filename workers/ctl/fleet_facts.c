@@ -7,8 +7,11 @@
 #include <string.h>
 
 const struct fleet_group fleet_groups[FLEET_GROUPS] = {
-    {"features", {"events", "feature.deltas"}},
-    {"recorder", {"features", "dead-letters"}},
+    {.name = "features", .topics = {"events", "feature.deltas"}},
+    {.name = "recorder",
+     .topics = {"features", "dead-letters", "rankings", "models"},
+     .in_postgres = true},
+    {.name = "ranker", .topics = {"rank.requests"}, .optional = true},
 };
 
 bool fleet_parse_client_id(struct fleet_worker *w, const char *client_id)
@@ -63,15 +66,22 @@ bool fleet_parse_status(struct fleet_worker *w, const char *json, size_t n)
     return good;
 }
 
+bool fleet_misses(const struct fleet *f, const struct fleet_group *g)
+{
+    bool has_run = false;
+    for (size_t i = 0; i < f->worker_count; i++)
+        if (f->workers[i].group == g)
+            return false;
+    for (size_t i = 0; i < f->partition_count; i++)
+        has_run |= f->partitions[i].group == g && f->partitions[i].committed >= 0;
+    return has_run || !g->optional;
+}
+
 bool fleet_is_well(const struct fleet *f, int64_t max_lag)
 {
     bool well = true;
-    for (int g = 0; g < FLEET_GROUPS; g++) {
-        bool there = false;
-        for (size_t i = 0; i < f->worker_count; i++)
-            there |= f->workers[i].group == &fleet_groups[g];
-        well &= there;
-    }
+    for (int g = 0; g < FLEET_GROUPS; g++)
+        well &= !fleet_misses(f, &fleet_groups[g]);
     for (size_t i = 0; i < f->worker_count; i++)
         well &= f->workers[i].ready;
     for (size_t i = 0; max_lag >= 0 && i < f->partition_count; i++)

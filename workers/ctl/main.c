@@ -20,11 +20,22 @@ static const struct command *const commands[] = {
     &schemas_check_command,
     &send_command,
     &tail_command,
+    &rank_command,
     &simulate_command,
     &status_command,
     &dead_letters_list_command,
     &dead_letters_show_command,
     &dead_letters_replay_command,
+    &models_register_command,
+    &models_list_command,
+    &models_show_command,
+    &models_promote_command,
+    &models_rollback_command,
+    &models_pin_command,
+    &models_unpin_command,
+    &models_plan_command,
+    &models_export_command,
+    &models_status_command,
 };
 
 enum { COMMANDS = sizeof commands / sizeof *commands };

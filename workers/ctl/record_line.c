@@ -1,5 +1,7 @@
 #include "record_line.h"
 
+#include "record_print.h"
+
 #include "base/json.h"
 #include "base/utf8.h"
 
@@ -17,15 +19,17 @@ static void put_key(struct buf *out, struct str key)
 }
 
 static void put_value(struct buf *out, const struct ctl *c, const struct topic *t, struct str value,
-                      struct arena *a)
+                      unsigned how, struct arena *a)
 {
     struct err why = {0};
     void *record = arena_alloc(a, t->type->size);
     int rc = record ? ctl_decode(c, record, t->type, value, a, &why) : err_nomem(&why);
-    if (!rc) {
+    if (!rc && how & RECORD_LINE_WHOLE)
         value_print_json(out, codec_schema(c->codec, t->type), record);
+    else if (!rc)
+        record_print(out, codec_schema(c->codec, t->type), t->type, record);
+    if (!rc)
         return;
-    }
     buf_put_text(out, "{\"undecodable\":");
     json_put_text(out, str_of(why.msg));
     buf_put_text(out, ",\"bytes\":");
@@ -34,9 +38,9 @@ static void put_value(struct buf *out, const struct ctl *c, const struct topic *
 }
 
 void record_line_print(struct buf *out, const struct ctl *c, const struct topic *t,
-                       const rd_kafka_message_t *m, bool with_place, struct arena *a)
+                       const rd_kafka_message_t *m, unsigned how, struct arena *a)
 {
-    bool around = with_place || !m->payload;
+    bool with_place = how & RECORD_LINE_PLACE, around = with_place || !m->payload;
     if (with_place)
         buf_printf(
             out, "{\"partition\":%d,\"offset\":%lld,\"timestamp\":%lld,\"key\":", (int)m->partition,
@@ -48,7 +52,7 @@ void record_line_print(struct buf *out, const struct ctl *c, const struct topic 
         buf_put_text(out, ",\"value\":");
     }
     if (m->payload)
-        put_value(out, c, t, str_bytes(m->payload, m->len), a);
+        put_value(out, c, t, str_bytes(m->payload, m->len), how, a);
     else
         buf_put_text(out, "null");
     buf_put_text(out, around ? "}\n" : "\n");

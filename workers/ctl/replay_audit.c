@@ -4,10 +4,8 @@
 
 #include <inttypes.h>
 #include <openssl/sha.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 /* A lock of the fleet: whoever begins a run has it alone, whoever writes rows shares it. */
 #define LOCK_KEYS "(hashtext('flotilla dead-letters replay'), hashtext($1))"
@@ -50,16 +48,10 @@ static int do_patiently(struct replay_run *r, replay_work *work, void *arg, stru
 
 /* ---- Runs ---- */
 
-static const char *os_user(void)
-{
-    const struct passwd *p = getpwuid(getuid());
-    return p ? p->pw_name : "?";
-}
-
 static int write_run(struct replay_run *r, void *arg, struct err *e)
 {
     const char *const *given = arg;
-    const char *values[] = {r->fleet, os_user(), given[0], given[1]};
+    const char *values[] = {r->fleet, ctl_user(), given[0], given[1]};
     PGresult *row = NULL;
     int rc = db_query(r->db, NULL, "SELECT pg_advisory_xact_lock" LOCK_KEYS, 1, values, e);
     if (!rc)

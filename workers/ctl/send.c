@@ -27,6 +27,7 @@ struct run {
     union {
         struct event event;
         struct entity entity;
+        struct rank_request request;
     } record;
 };
 
@@ -178,7 +179,8 @@ static int find_topic(struct run *r, struct err *e)
     const char *name = r->ctl->args[0];
     r->topic = topics_find(r->ctl->conf, name);
     if (!r->topic || !r->topic->key)
-        return err_set(e, ERR_INVALID, "%s %s: records can be sent to events, users, propositions",
+        return err_set(e, ERR_INVALID,
+                       "%s %s: records can be sent to events, users, propositions, rank.requests",
                        r->topic ? "only workers write to" : "there is no topic", name);
     if (ctl_option(r->ctl, "tombstones") && r->topic->type != &entity_type)
         return err_set(e, ERR_INVALID, "%s has no tombstones: only users and propositions have",
@@ -222,13 +224,15 @@ const struct command send_command = {
     .arguments = "TOPIC FILE|-",
     .least = 2,
     .most = 2,
-    .purpose = "send JSON lines to events, users or propositions, checked and encoded as Avro",
+    .purpose =
+        "send JSON lines to events, users, propositions or rank.requests, checked and encoded "
+        "as Avro",
     .example = "flotilla send events events.jsonl\n"
                "         echo '{\"event_id\":\"1\",\"event\":\"click\",\"user_id\":\"u1\","
                "\"timestamp\":1700000000000}' | flotilla send events -\n\n"
                "A line may also say what it holds, and when Kafka is to think that it came:\n"
                "         {\"event\": {...}, \"kafka_timestamp\": 1700000000000}; likewise with "
-               "\"user\", \"proposition\".\n\n"
+               "\"user\", \"proposition\", \"request\".\n\n"
                "The first line that is bad ends it, everything before it being sent",
     .options =
         {{"skip-bad", NULL, "skip bad lines: the first 10 are named, all are counted"},

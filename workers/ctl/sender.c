@@ -49,7 +49,7 @@ static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *m, void *arg)
     }
 }
 
-int sender_new(struct sender **out, const struct ctl *c, struct err *e)
+static int make(struct sender **out, const struct ctl *c, bool prompt, struct err *e)
 {
     struct sender *s = calloc(1, sizeof *s);
     rd_kafka_conf_t *k = NULL;
@@ -62,6 +62,8 @@ int sender_new(struct sender **out, const struct ctl *c, struct err *e)
         rd_kafka_conf_set_opaque(k, s);
         rd_kafka_conf_set_dr_msg_cb(k, on_delivery);
         rc = kafka_conf_put(k, "delivery.report.only.error", "true", e);
+        if (!rc && prompt)
+            rc = kafka_conf_put(k, "linger.ms", "0", e);
         if (!rc)
             rc = kafka_new(&s->rk, k, KAFKA_PRODUCER, e);
         else
@@ -73,6 +75,16 @@ int sender_new(struct sender **out, const struct ctl *c, struct err *e)
     }
     *out = s;
     return 0;
+}
+
+int sender_new(struct sender **out, const struct ctl *c, struct err *e)
+{
+    return make(out, c, false, e);
+}
+
+int sender_new_prompt(struct sender **out, const struct ctl *c, struct err *e)
+{
+    return make(out, c, true, e);
 }
 
 void sender_free(struct sender *s)

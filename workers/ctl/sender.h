@@ -16,6 +16,10 @@ struct sender;
 
 /* Does not connect yet. Fails with ERR_INVALID, ERR_FATAL, ERR_NOMEM. */
 int sender_new(struct sender **out, const struct ctl *c, struct err *e);
+
+/* The same, for one record at a time: none waits for others to go along with it. */
+int sender_new_prompt(struct sender **out, const struct ctl *c, struct err *e);
+
 void sender_free(struct sender *s); /* what was not flushed is lost; NULL is fine */
 
 /* Once, before the first record for a topic; declares it to the codec. Fails with ERR_NOT_FOUND (no

@@ -14,7 +14,7 @@
 #pragma once
 
 #include "base/err.h"
-#include "ctl/prng.h"
+#include "base/prng.h"
 #include "ctl/weighted.h"
 
 #include <stdbool.h>

@@ -28,18 +28,34 @@ static struct str numbered(struct arena *a, struct str prefix, uint64_t number)
     return str_bytes(text, prefix.len + n);
 }
 
-bool shop_id_number(uint32_t *number, struct str id, char prefix, uint32_t count)
+/* Digits as numbered() writes them; false for any other text. */
+static bool read_digits(uint64_t *number, struct str digits)
 {
     uint64_t n = 0;
-    if (id.len < 2 || id.len > 11 || id.data[0] != prefix || (id.data[1] == '0' && id.len > 2))
+    if (digits.len < 1 || digits.len >= NUMBER_DIGITS || (digits.data[0] == '0' && digits.len > 1))
         return false;
-    for (size_t i = 1; i < id.len; i++) {
-        if (id.data[i] < '0' || id.data[i] > '9')
+    for (size_t i = 0; i < digits.len; i++) {
+        if (digits.data[i] < '0' || digits.data[i] > '9')
             return false;
-        n = n * 10 + (uint64_t)(id.data[i] - '0');
+        n = n * 10 + (uint64_t)(digits.data[i] - '0');
     }
+    *number = n;
+    return true;
+}
+
+bool shop_id_number(uint32_t *number, struct str id, char prefix, uint32_t count)
+{
+    uint64_t n;
+    if (id.len < 2 || id.data[0] != prefix || !read_digits(&n, str_bytes(id.data + 1, id.len - 1)))
+        return false;
     *number = (uint32_t)n;
     return n < count;
+}
+
+bool shop_request_number(uint64_t *number, struct str id, struct str prefix)
+{
+    return id.len > prefix.len && memcmp(id.data, prefix.data, prefix.len) == 0 &&
+           read_digits(number, str_bytes(id.data + prefix.len, id.len - prefix.len));
 }
 
 /* YYYY-MM-DD of a day, counted from 1970-01-01. */
@@ -94,8 +110,9 @@ int shop_user_record(struct entity *out, const struct shop *s, uint32_t user, in
 }
 
 /* "Hidden Glacier": the noun tells the first genre, and searches ask for it. */
-static struct str title(struct arena *a, const struct shop_proposition *p)
+struct str shop_title(const struct shop *s, uint32_t proposition, struct arena *a)
 {
+    const struct shop_proposition *p = &s->propositions[proposition];
     char text[64];
     int n = snprintf(text, sizeof text, "%s %s", shop_adjectives[p->adjective],
                      shop_nouns[p->genres[0]][p->noun]);
@@ -113,7 +130,7 @@ int shop_proposition_record(struct entity *out, const struct shop *s, uint32_t p
         return err_nomem(e);
     for (int i = 0; i < p->genre_count; i++)
         genres[i] = str_of(shop_genres[p->genres[i]]);
-    attributes[0] = text_attribute("title", title(a, p));
+    attributes[0] = text_attribute("title", shop_title(s, proposition, a));
     attributes[1] = list_attribute("genres", genres, p->genre_count);
     attributes[2] = text_attribute("brand", str_of(shop_brands[p->brand]));
     attributes[3] = (struct attribute){
@@ -158,8 +175,8 @@ static int fill_context(struct text_map *out, const struct page *page, struct ar
     return 0;
 }
 
-static int fill_propositions(struct str_list *out, const uint32_t *propositions, size_t count,
-                             struct arena *a, struct err *e)
+int shop_proposition_ids(struct str_list *out, const uint32_t *propositions, size_t count,
+                         struct arena *a, struct err *e)
 {
     *out = (struct str_list){arena_alloc(a, count * sizeof *out->items), count};
     if (!out->items)
@@ -170,6 +187,17 @@ static int fill_propositions(struct str_list *out, const uint32_t *propositions,
             return err_nomem(e);
     }
     return 0;
+}
+
+int shop_request_record(struct rank_request *out, uint64_t number, uint32_t user,
+                        const struct page *page, struct str prefix, struct arena *a, struct err *e)
+{
+    *out = (struct rank_request){.request_id = numbered(a, prefix, number),
+                                 .user_id = numbered(a, str_of("u"), user),
+                                 .placement = str_of(placements[page->placement])};
+    if (!out->request_id.data || !out->user_id.data)
+        return err_nomem(e);
+    return fill_context(&out->context, page, a, e);
 }
 
 int shop_event_record(struct event *out, const struct shop *s, const struct pending *p,
@@ -187,15 +215,15 @@ int shop_event_record(struct event *out, const struct shop *s, const struct pend
         return rc;
     switch (p->kind) {
     case PENDING_IMPRESSION:
-        return fill_propositions(&out->propositions, page->list, page->count, a, e);
+        return shop_proposition_ids(&out->propositions, page->list, page->count, a, e);
     case PENDING_CONVERT: /* one in five takes two */
         out->value.given = true;
         out->value.value =
             s->propositions[p->proposition].price_cents * (p->number % 5 == 0 ? 2 : 1) / 100.0;
-        return fill_propositions(&out->propositions, &p->proposition, 1, a, e);
+        return shop_proposition_ids(&out->propositions, &p->proposition, 1, a, e);
     case PENDING_CLICK:
     case PENDING_DISMISS:
-        return fill_propositions(&out->propositions, &p->proposition, 1, a, e);
+        return shop_proposition_ids(&out->propositions, &p->proposition, 1, a, e);
     case PENDING_PAGE:
     case PENDING_SEARCH:
         break;

@@ -2,6 +2,7 @@
 
 #include "ctl/page.h"
 #include "ctl/pending.h"
+#include "ctl/shop_looks.h"
 #include "ctl/shop_records.h"
 
 #include <inttypes.h>
@@ -13,9 +14,7 @@ enum { CALIBRATION_PAGES = 2000, SEARCH_TO_LIST_MS = 150 };
 
 #define YEARS_10000_MS INT64_C(315569520000000)
 
-static const double visits_a_day = 2, page_again = 0.7, page_pause_ms = 30000, convert_share = 0.12,
-                    dismiss_share = 0.02, click_pause_ms = 4000, convert_pause_ms = 180000,
-                    late_pause_ms = 1200000, repeat_pause_ms = 5000;
+static const double visits_a_day = 2, late_pause_ms = 1200000, repeat_pause_ms = 5000;
 
 const struct simulate_opts simulate_defaults = {
     .seed = 1,
@@ -76,14 +75,11 @@ static double events_of_a_visit(const struct simulate *s)
     for (uint64_t i = 0; i < CALIBRATION_PAGES; i++) {
         uint32_t user = weighted_choose(&s->shop.visitors, &users);
         page_make(&p, &s->shop, s->pages_seed + i, user, s->opts.list_size);
+        struct shop_look at = {user, p.device, p.list, p.count, s->opts.start_ms};
         events += 1 + (p.placement == PLACEMENT_SEARCH);
-        for (uint32_t place = 0; place < p.count; place++) {
-            double seen = shop_examination(place, p.device);
-            double click = seen * shop_attraction(&s->shop, user, p.list[place], s->opts.start_ms);
-            events += click * (1 + convert_share) + (seen - click) * dismiss_share;
-        }
+        shop_look_mean(&events, &s->shop, &at);
     }
-    return events / CALIBRATION_PAGES / (1 - page_again) * (1 + s->opts.repeat_share);
+    return events / CALIBRATION_PAGES / (1 - shop_page_again) * (1 + s->opts.repeat_share);
 }
 
 /* The next point of a Poisson process whose rate follows the season, by thinning (Lewis and
@@ -160,35 +156,24 @@ static int push_event(struct simulate *s, const struct pending *page, enum pendi
     return rc;
 }
 
-static int64_t after(struct simulate *s, int64_t time_ms, int64_t least_ms, double mean_ms)
-{
-    return time_ms + least_ms + (int64_t)prng_exponential(&s->prng, mean_ms);
-}
+/* What the user does with a page. */
+struct acts {
+    struct simulate *s;
+    const struct pending *page;
+};
 
-/* What the user does with one place of a list. */
-static int look(struct simulate *s, const struct pending *page, const struct page *p,
-                uint32_t place, int64_t shown_ms, struct err *e)
+static int push_act(void *arg, enum pending_kind kind, uint32_t proposition, int64_t time_ms,
+                    struct err *e)
 {
-    uint32_t proposition = p->list[place];
-    if (prng_unit(&s->prng) >= shop_examination(place, p->device))
-        return 0;
-    int64_t seen_ms = after(s, shown_ms, 500 + 700 * (int64_t)place, click_pause_ms);
-    if (prng_unit(&s->prng) >= shop_attraction(&s->shop, page->user, proposition, shown_ms)) {
-        bool dismissed = prng_unit(&s->prng) < dismiss_share;
-        return dismissed ? push_event(s, page, PENDING_DISMISS, proposition, seen_ms, e) : 0;
-    }
-    int rc = push_event(s, page, PENDING_CLICK, proposition, seen_ms, e);
-    if (!rc && prng_unit(&s->prng) < convert_share)
-        rc = push_event(s, page, PENDING_CONVERT, proposition,
-                        after(s, seen_ms, 10000, convert_pause_ms), e);
-    return rc;
+    const struct acts *a = arg;
+    return push_event(a->s, a->page, kind, proposition, time_ms, e);
 }
 
 /* A page is opened: everything that comes of it is decided now. */
 static int open_page(struct simulate *s, struct pending *page, struct err *e)
 {
     struct page p;
-    int64_t shown_ms = page->time_ms;
+    int64_t shown_ms = page->time_ms, again_ms;
     int rc = 0;
     page->request = ++s->requests;
     page_make(&p, &s->shop, s->pages_seed + page->request, page->user, s->opts.list_size);
@@ -198,10 +183,11 @@ static int open_page(struct simulate *s, struct pending *page, struct err *e)
     }
     if (!rc)
         rc = push_event(s, page, PENDING_IMPRESSION, 0, shown_ms, e);
-    for (uint32_t place = 0; !rc && place < p.count; place++)
-        rc = look(s, page, &p, place, shown_ms, e);
-    if (!rc && prng_unit(&s->prng) < page_again)
-        rc = push_page(s, page->user, after(s, shown_ms, 15000, page_pause_ms), e);
+    struct shop_look at = {page->user, p.device, p.list, p.count, shown_ms};
+    if (!rc)
+        rc = shop_look(&s->shop, &s->prng, &at, push_act, &(struct acts){s, page}, e);
+    if (!rc && shop_goes_on(&s->prng, shown_ms, &again_ms))
+        rc = push_page(s, page->user, again_ms, e);
     return rc;
 }
 
@@ -257,6 +243,11 @@ int simulate_next(struct simulate *s, struct arena *a, struct simulate_item *ite
         return next_event(s, a, item, e);
     item->kind = SIMULATE_END;
     return 0;
+}
+
+const struct shop *simulate_shop(const struct simulate *s)
+{
+    return &s->shop;
 }
 
 double simulate_truth(const struct simulate *s, struct str user_id, struct str proposition_id,

@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 struct simulate; /* opaque */
+struct shop;     /* ctl/shop.h */
 
 struct simulate_opts {
     uint64_t seed;
@@ -63,6 +64,9 @@ void simulate_free(struct simulate *s); /* NULL is fine */
  * simulation cannot be continued then.
  */
 int simulate_next(struct simulate *s, struct arena *a, struct simulate_item *item, struct err *e);
+
+/* The shop behind it, which does not change and lives as long as the simulation. */
+const struct shop *simulate_shop(const struct simulate *s);
 
 /* The probability that this user clicks this proposition, once it is looked at; NaN for ids that
  * are not of this simulation. Inactive propositions have one too. */

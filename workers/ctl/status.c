@@ -53,10 +53,7 @@ static void put_workers(struct buf *b, const struct fleet *f)
     grid_start(&g,
                "WORKER,INSTANCE,STATE,READY,>PARTITIONS,>LAG,RESTORE,>LAST COMMIT,ADDRESS,REASON");
     for (int k = 0; k < FLEET_GROUPS; k++) {
-        bool there = false;
-        for (size_t i = 0; i < f->worker_count; i++)
-            there |= f->workers[i].group == &fleet_groups[k];
-        if (there)
+        if (!fleet_misses(f, &fleet_groups[k]))
             continue;
         grid_put(&g, "%s", fleet_groups[k].name);
         grid_put(&g, "none runs");

@@ -21,6 +21,7 @@ struct run {
     int64_t last;    /* records of each partition to begin with; 0: only new ones */
     int64_t count;   /* records to print; 0: all */
     int64_t printed;
+    unsigned how; /* RECORD_LINE_... */
     struct arena arena;
     struct buf out;
 };
@@ -126,7 +127,7 @@ static int on_message(struct run *r, const rd_kafka_message_t *m, struct err *e)
                                      : err_set(e, rc, "%s", why.msg);
     }
     arena_reset(&r->arena);
-    record_line_print(&r->out, r->ctl, r->topic, m, ctl_option(r->ctl, "with-offsets"), &r->arena);
+    record_line_print(&r->out, r->ctl, r->topic, m, r->how, &r->arena);
     r->printed++;
     return r->out.len > FULL_BYTES ? ctl_print(&r->out, e) : 0;
 }
@@ -173,6 +174,8 @@ static int find_topic(struct run *r, struct err *e)
 static enum ctl_status tail(const struct ctl *c, struct err *e)
 {
     struct run r = {.ctl = c};
+    r.how = (ctl_option(c, "with-offsets") ? RECORD_LINE_PLACE : 0u) |
+            (ctl_option(c, "whole") ? RECORD_LINE_WHOLE : 0u);
     int rc = find_topic(&r, e);
     if (!rc)
         rc = read_from(&r, e);
@@ -202,12 +205,15 @@ const struct command tail_command = {
                "A record that cannot be decoded is {\"undecodable\": why, \"bytes\": ...}, with a "
                "character for each byte;\n"
                "one without a value is {\"key\": ..., \"value\": null}. Missing numbers (NaN) are "
-               "null",
+               "null.\n"
+               "Vectors of score.log are shown by name, models of model.artifacts without their "
+               "bytes",
     .options =
         {{"from", "WHERE", "beginning, end (the default), or so many of each partition's last"},
          {"count", "N", "end after so many records"},
          {"exit-at-end", NULL, "end where nothing more is there"},
          {"partition", "N", "only this one"},
+         {"whole", NULL, "vectors and models as well as their bytes, a character for each"},
          {"with-offsets", NULL,
           "{\"partition\", \"offset\", \"timestamp\", \"key\", \"value\"} around each record"}},
     .run = tail,

@@ -6,7 +6,7 @@
 #pragma once
 
 #include "base/err.h"
-#include "ctl/prng.h"
+#include "base/prng.h"
 
 #include <stdint.h>
 
