@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 #
-# Flotilla at work on this machine: Kafka, PostgreSQL, two `features` workers, a `recorder`, and
-# events that become features while you watch. From a bare Debian 12, with root or sudo.
+# Flotilla at work on this machine: Kafka, PostgreSQL, two `features` workers, two `ranker`s, a
+# `recorder`; events become features and requests become rankings while you watch. From a bare
+# Debian 12, with root or sudo.
 #
-#   demo.sh                    with the events of a simulated shop, without end
+#   demo.sh                    with the events and requests of a simulated shop, without end
 #   demo.sh --features FILE --events FILE [--propositions FILE] [--users FILE]
 #                              with your own: definitions, and JSON lines as `flotilla send` takes
 #   demo.sh --features FILE    with your own definitions of the shop's features

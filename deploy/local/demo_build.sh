@@ -100,12 +100,12 @@ build() {
                 "See with ps what it does, end it if it hangs, and run this again."
     fi
     : >"$(build_log)"
-    [[ -x $BIN/flotilla && -x $BIN/flotilla-features && -x $BIN/flotilla-recorder ]] ||
+    [[ -x $BIN/flotilla && -x $BIN/flotilla-features && -x $BIN/flotilla-ranker && -x $BIN/flotilla-recorder ]] ||
         say "building Flotilla in $BUILD_DIR ..."
     trap end_step EXIT
     configure
     logged_build cmake --build "$BUILD_DIR" --parallel "$(nproc)" \
-        --target program_ctl program_features program_recorder
+        --target program_ctl program_features program_ranker program_recorder
     trap - EXIT
     exec {lock}>&-
     say "built ($(elapsed))"

@@ -5,8 +5,10 @@
 # To be sourced by demo.sh after lib.sh and demo_build.sh. Expects DIR, IDENTITY, FEATURES, EVENTS,
 # PROPOSITIONS, USERS, and the functions fed and quoted.
 
-readonly WORKERS=(features-1 features-2 recorder)
-readonly SHOP_USERS=1000 SHOP_PROPOSITIONS=500 SHOP_RATE=500
+readonly WORKERS=(features-1 features-2 ranker-1 ranker-2 recorder)
+readonly SHOP_USERS=1000 SHOP_PROPOSITIONS=500 SHOP_RATE=350 SHOP_REQUESTS=50
+# With those that come of the answers.
+readonly SHOP_EVENTS=500
 readonly READY_SECONDS=120 FEEDER_STOP_SECONDS=15
 # A worker's own watchdog ends it after 30 s.
 readonly WORKER_STOP_SECONDS=40 BROKEN_STOP_SECONDS=3
@@ -75,6 +77,19 @@ yaml_text() { # TEXT
     printf "'%s'" "${1//\'/\'\'}"
 }
 
+# Rules rank until a model is registered under this name.
+shop_placements() {
+    cat <<'YAML'
+placements:
+  home:
+    model: shop
+    hide: [{event: dismiss, within: 30d}, {event: convert, within: 7d}]
+    diversity: {attribute: brand, most: 2, first: 10}
+  genre: {model: shop}
+  search: {model: shop}
+YAML
+}
+
 prepare_servers() {
     cat >"$DIR/flotilla.yaml" <<YAML
 # Written by demo.sh, anew at each start.
@@ -83,6 +98,7 @@ kafka.partitions: $KAFKA_PARTITIONS
 postgres.url: $(yaml_text "$POSTGRES_URL")
 features.file: $(yaml_text "$FEATURES")
 YAML
+    [[ $IDENTITY != shop ]] || shop_placements >>"$DIR/flotilla.yaml"
     flotilla topics create
     flotilla migrate
     sql -c 'GRANT flotilla_recorder TO recorder' 2>>"$DIR/logs/flotilla.log" ||
@@ -100,6 +116,7 @@ start_workers() {
     for name in "${WORKERS[@]}"; do
         case $name in
         features-*) start_program "$name" flotilla-features --set "instance=$name" ;;
+        ranker-*) start_program "$name" flotilla-ranker --set "instance=$name" ;;
         recorder) start_program "$name" flotilla-recorder --set "instance=$name" \
             --set "postgres.url=$POSTGRES_RECORDER_URL" ;;
         esac
@@ -164,9 +181,9 @@ feed() {
     if [[ -z $EVENTS ]]; then
         printf '%s\n' "$IDENTITY" >"$DIR/fed"
         tell "a shop with $SHOP_USERS users and $SHOP_PROPOSITIONS propositions opens:" \
-            "about $SHOP_RATE events/s, fewer at night (UTC)" ""
+            "about $SHOP_EVENTS events/s, and $SHOP_REQUESTS requests/s whose answers its users are shown" ""
         start_program feeder flotilla simulate --users "$SHOP_USERS" \
-            --propositions "$SHOP_PROPOSITIONS" --rate "$SHOP_RATE"
+            --propositions "$SHOP_PROPOSITIONS" --rate "$SHOP_RATE" --requests "$SHOP_REQUESTS"
         return
     fi
     EVENT_COUNT=$(grep -ac '' "$EVENTS") || true

@@ -20,7 +20,8 @@ number() { # 1234567: 1,234,567
 # ---------------------------------------------------------------- where to look
 
 explain() {
-    local name config
+    local name config user=ID
+    [[ -n $EVENTS ]] || user='u1 --placement home'
     config="--config $(quoted "$DIR/flotilla.yaml")"
     tell "" "It listens on (logs in $(quoted "$DIR/logs")):" \
         "  Kafka        $KAFKA_BROKERS" \
@@ -33,6 +34,8 @@ explain() {
         "  kcat -b $KAFKA_BROKERS -L" \
         "  curl -s http://127.0.0.1:${PORTS[features-1]}/metrics" \
         "  $(quoted "$BIN/flotilla") tail features $config" \
+        "  $(quoted "$BIN/flotilla") rank --user $user --explain $config" \
+        "  $(quoted "$BIN/flotilla") models status $config" \
         "  $(quoted "$BIN/flotilla") status $config" ""
 }
 
@@ -43,7 +46,9 @@ measure() {
     local name
     local -a urls=()
     for name in "${WORKERS[@]}"; do
-        urls+=("http://127.0.0.1:${PORTS[$name]}/metrics" "http://127.0.0.1:${PORTS[$name]}/status")
+        urls+=("http://127.0.0.1:${PORTS[$name]}/metrics")
+        # Rankers read the same events, which count once.
+        [[ $name == ranker-* ]] || urls+=("http://127.0.0.1:${PORTS[$name]}/status")
     done
     read -r handled waiting unrecorded worked series ready < <(
         { curl -s --noproxy '*' --max-time 2 "${urls[@]}" || true; } | awk '
@@ -185,6 +190,14 @@ summary() {
     printf 'events      %s/s, %s, lag %s\n' "$(number "$rate")" "$total" "$(number "$waiting")"
     printf 'PostgreSQL  %s values, %s keys on their way, %s dead letters\n' "$(number "$stored")" \
         "$(number "$unrecorded")" "$(number "$dead")"
+    [[ -z $rankings ]] || printf '%s\n' "$rankings"
+}
+
+# Sets rankings to the newest lines in which the shop says how its requests were answered.
+read_rankings() {
+    [[ -z $EVENTS ]] || return 0
+    rankings=$(tail -n 6 "$DIR/logs/feeder.log" 2>/dev/null |
+        awk '/^requests /{ text = ""; seen = 1 } seen && !/^[{]/ { text = text $0 "\n" } END { printf "%s", text }') || true
 }
 
 # Over what was drawn before.
@@ -237,7 +250,7 @@ report_taken_in() {
 
 # watch for_ever|until_taken_in
 watch() {
-    local handled=0 waiting=0 unrecorded=0 worked=0 series=0 ready=0 rate=0 stored=0 dead=0 tables=''
+    local handled=0 waiting=0 unrecorded=0 worked=0 series=0 ready=0 rate=0 stored=0 dead=0 tables='' rankings=''
     local quiet_worked=-1 quiet_since=0 read_again=0 print_again=0 printed='' drawn=0 taken_in=
     local is_terminal height width began left screen
     local -a history=()
@@ -251,6 +264,7 @@ watch() {
         measure
         measure_rate
         read_values
+        read_rankings
         if [[ -n $is_terminal ]]; then draw; else print_plain; fi
         if [[ -n $EVENTS && -z $taken_in && $(fed) == *' sent' ]] && is_quiet; then
             taken_in=yes

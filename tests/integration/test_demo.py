@@ -50,6 +50,13 @@ class Case(unittest.TestCase):
         servers = self.servers()
         return servers.sql(statement, servers.env["POSTGRES_URL"].rpartition("/")[2])
 
+    def records(self, topic):
+        run = subprocess.run([fleets.BIN / "flotilla", "tail", topic, "--from", "beginning", "--exit-at-end",
+                              "--config", self.directory / "flotilla.yaml"], stdin=subprocess.DEVNULL,
+                             capture_output=True, encoding="utf-8", env=fleets.environment(), timeout=60)
+        self.assertEqual(0, run.returncode, run.stderr[-3000:])
+        return fleets.json_lines(run.stdout)
+
     def processes(self):
         """Those that have to do with the directory, by their command line or where they work."""
         found = []
@@ -71,12 +78,32 @@ class Case(unittest.TestCase):
 
 
 class Shop(Case):
+    def came_of_rankings(self, kind):
+        """Events of a kind, each with the ranking that it names."""
+        rankings = {record["request_id"]: record for record in self.records("rankings")}
+        return [(event, rankings[event["request_id"]]) for event in self.records("events")
+                if event["event"] == kind and event["request_id"] in rankings]
+
+    def assertRankingsAreByRulesAndShownAsAnswered(self, said):
+        wait_until(lambda: len(self.came_of_rankings("impression")) >= 50, said, 60)
+        shown = self.came_of_rankings("impression")
+        for event, ranking in shown:
+            self.assertEqual(event["propositions"], [item["proposition_id"] for item in ranking["items"]])
+            self.assertEqual(event["user_id"], ranking["user_id"])
+            self.assertEqual(("rules", 0), (ranking["model"], ranking["version"]))
+            self.assertIn(ranking["placement"], ("home", "genre", "search"))
+            self.assertIn(ranking["degraded"], ("no_model", "overload", "deadline"))
+        self.assertIn("no_model", [ranking["degraded"] for _, ranking in shown])
+        for click, ranking in wait_until(lambda: self.came_of_rankings("click"), said, 60):
+            self.assertIn(click["propositions"][0], [item["proposition_id"] for item in ranking["items"]])
+
     def test_it_fills_postgresql_ends_with_down_and_starts_again_in_seconds(self):
         said = self.demo("--detach")
         wait_until(self.values_are_there, said, 60)
-        self.assertEqual(3, sum("flotilla-" in process for process in self.processes()), self.processes())
-        for part in ("psql", "/metrics"):
+        self.assertEqual(5, sum("flotilla-" in process for process in self.processes()), self.processes())
+        for part in ("psql", "/metrics", "rank --user", "models status"):
             self.assertIn(part, said)
+        self.assertRankingsAreByRulesAndShownAsAnswered(said)
         before = int(self.rows("SELECT count(*) FROM feature_values")[0][0])
         self.demo("--down")
         self.assertNothingRuns()
@@ -96,8 +123,9 @@ class Shop(Case):
                                        env=fleets.environment(), start_new_session=True,
                                        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))
         try:
-            wait_until(lambda: re.search(r"events/s|events per second|events a second", log.read_text()),
-                       log.read_text, START_LIMIT_S)
+            for line in (r"events/s", r"answers [1-9]\d*/s, latency median [\d.]+ ms, p99 [\d.]+ ms",
+                         r"ranked by +rules 100 %; degraded: .*no_model", r"\nu\d+ +(home|genre|search): [A-Z]"):
+                wait_until(lambda: re.search(line, log.read_text()), log.read_text, START_LIMIT_S)
             self.assertIsNone(process.poll(), log.read_text())
             os.killpg(process.pid, signal.SIGINT)
             process.wait(timeout=60)
