@@ -60,6 +60,21 @@ struct str arena_copy(struct arena *a, struct str s)
     return (struct str){copy, s.len};
 }
 
+struct arena_mark arena_mark(const struct arena *a)
+{
+    return (struct arena_mark){a->now, a->now ? a->now->used : 0};
+}
+
+void arena_rewind(struct arena *a, struct arena_mark mark)
+{
+    struct arena_block *b = mark.block ? mark.block->next : a->first;
+    for (; b; b = b->next)
+        b->used = 0;
+    if (mark.block)
+        mark.block->used = mark.used;
+    a->now = mark.block ? mark.block : a->first;
+}
+
 void arena_reset(struct arena *a)
 {
     struct arena_block **at = &a->first;

@@ -27,8 +27,19 @@ struct served {
     size_t count;
 };
 
+/* An artifact that could not be used, which may have come before the plan that names it. */
+struct refusal {
+    char model[MODEL_NAME_BYTES + 1];
+    int64_t version;
+    char why[256];
+};
+
+enum { REFUSALS = 32 };
+
 struct serving {
     struct codec *codec;
+    struct refusal refusals[REFUSALS]; /* the last ones, turn about */
+    size_t refusal_count;
     struct artifacts *artifacts;
     struct loader *loader;
     struct served *items;
@@ -177,8 +188,18 @@ void serving_print(struct serving *s, struct buf *json)
 
 /* ------------------------------------------------------------ plans */
 
+/* Why a version of a plan is not there. */
+static void say_why(const struct serving *s, const char *model, struct version *v)
+{
+    snprintf(v->why, sizeof v->why, "it is not on the topic of artifacts yet");
+    for (size_t i = 0; i < s->refusal_count && i < REFUSALS; i++)
+        if (s->refusals[i].version == v->number && strcmp(s->refusals[i].model, model) == 0)
+            snprintf(v->why, sizeof v->why, "%s", s->refusals[i].why);
+}
+
 /* The versions of a plan, those that are there already taken over from the plan before. */
-static int make_versions(struct served *made, struct served *before, struct err *e)
+static int make_versions(const struct serving *s, struct served *made, struct served *before,
+                         struct err *e)
 {
     int64_t numbers[ROLLOUT_MAX_VERSIONS];
     size_t count = rollout_versions(made->plan, numbers);
@@ -190,7 +211,7 @@ static int make_versions(struct served *made, struct served *before, struct err 
         struct version *v = &made->versions[i],
                        *old = before ? find_version(before, numbers[i]) : NULL;
         *v = (struct version){.number = numbers[i]};
-        snprintf(v->why, sizeof v->why, "it is not on the topic of artifacts yet");
+        say_why(s, made->plan->model, v);
         if (old) {
             *v = *old;
             old->model = NULL;
@@ -224,7 +245,7 @@ static int put_plan(struct serving *s, const struct rollout_plan *record, struct
     rc = artifacts_want(s->artifacts, record->model, numbers, rollout_versions(made.plan, numbers),
                         e);
     if (!rc)
-        rc = make_versions(&made, place, e);
+        rc = make_versions(s, &made, place, e);
     if (rc) {
         free_served(&made);
         return rc;
@@ -279,15 +300,18 @@ int serving_plan(struct serving *s, const struct input *in, struct err *e)
 /* A version that is waited for says what is wrong with what came of it. */
 static void tell_why(struct serving *s, struct str key, const struct err *why)
 {
+    struct refusal *r = &s->refusals[s->refusal_count % REFUSALS];
     struct str model;
-    int64_t number;
     int part;
-    if (!artifact_parse_key(key, &model, &number, &part))
+    if (!artifact_parse_key(key, &model, &r->version, &part) || model.len > MODEL_NAME_BYTES)
         return;
+    snprintf(r->model, sizeof r->model, "%.*s", STR_ARG(model));
+    snprintf(r->why, sizeof r->why, "%.255s", why->msg);
+    s->refusal_count++;
     struct served *m = find(s, model);
-    struct version *v = m ? find_version(m, number) : NULL;
+    struct version *v = m ? find_version(m, r->version) : NULL;
     if (v && v->state == VERSION_WAITED_FOR) {
-        snprintf(v->why, sizeof v->why, "%.255s", why->msg);
+        snprintf(v->why, sizeof v->why, "%s", r->why);
         show(s);
     }
 }
