@@ -12,22 +12,15 @@
 set -euo pipefail
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-BUILD_DIR=${BUILD_DIR:-$ROOT/build-bench}
 SHARED_DIR=${SHARED_DIR:-$ROOT/../shared}
 # shellcheck source-path=SCRIPTDIR source=../../deploy/local/lib.sh
 . "$ROOT/deploy/local/lib.sh"
+# shellcheck source=lib.sh
+. "$ROOT/tests/bench/lib.sh"
 
 "$ROOT/deploy/local/install.sh" --tests
-generator=()
-[[ -e $BUILD_DIR/CMakeCache.txt ]] || generator=(-G Ninja)
-cmake -S "$ROOT" -B "$BUILD_DIR" "${generator[@]}" -DFLOTILLA_TESTS=ON -DFLOTILLA_BENCH=ON \
-    >/dev/null
-cmake --build "$BUILD_DIR" >/dev/null
-
-printf '%s, %s processors, %s\n' \
-    "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)" "$(nproc)" \
-    "$(cc --version | head -n 1)"
-printf '$ tests/bench/ranker.sh %s\n' "$*"
+build_bench
+say_machine tests/bench/ranker.sh "$@"
 BIN_DIR=$BUILD_DIR/workers TRAFFIC=$BUILD_DIR/tests/bench_traffic \
     "$(test_python)/bin/python" "$ROOT/tests/bench/ranker.py" \
     --ranklens "$SHARED_DIR/data/ranklens/events.jsonl.gz" "$@"

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "features/worker_inside.h"
+#include "stream/group.h"
 #include "stream/kafka.h"
 #include "stream/topics.h"
 
@@ -94,40 +95,17 @@ static void make_metrics(struct state *s)
 
 static int connect_consumer(struct state *s, struct err *e)
 {
-    rd_kafka_conf_t *k = NULL;
     char group[300];
     snprintf(group, sizeof group, "%sfeatures", conf_text(s->env->conf, "kafka.prefix"));
-    int rc = kafka_conf_new(&k, s->env->conf, KAFKA_CONSUMER, e);
-    if (rc)
-        return rc;
-    rd_kafka_conf_set_rebalance_cb(k, on_rebalance);
-    rd_kafka_conf_set_opaque(k, s);
-    if ((rc = kafka_conf_put(k, "client.id", s->env->client_id, e)) ||
-        (rc = kafka_conf_put(k, "group.id", group, e)) ||
-        (rc = kafka_conf_put(k, "enable.partition.eof", "true", e)) ||
-        (s->env->static_member &&
-         (rc = kafka_conf_put(k, "group.instance.id", s->env->instance, e)))) {
-        rd_kafka_conf_destroy(k);
-        return rc;
-    }
-    if ((rc = kafka_new(&s->consumer, k, KAFKA_CONSUMER, e)))
-        return rc;
-    rd_kafka_resp_err_t code = rd_kafka_poll_set_consumer(s->consumer);
-    return code ? kafka_err(e, code, "make the consumer") : 0;
+    return group_consumer(&s->consumer, s->env, group, on_rebalance, s, e);
 }
 
 static int subscribe(struct state *s, struct err *e)
 {
-    static const char *const names[] = {"events", "feature.deltas", "users", "propositions"};
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(4);
-    if (!list)
-        return err_nomem(e);
-    for (size_t i = 0; i < 4; i++)
-        rd_kafka_topic_partition_list_add(list, conf_topic(s->env->conf, names[i]),
-                                          RD_KAFKA_PARTITION_UA);
-    rd_kafka_resp_err_t code = rd_kafka_subscribe(s->consumer, list);
-    rd_kafka_topic_partition_list_destroy(list);
-    return code ? kafka_err(e, code, "subscribe") : 0;
+    const struct conf *c = s->env->conf;
+    const char *const names[] = {conf_topic(c, "events"), conf_topic(c, "feature.deltas"),
+                                 conf_topic(c, "users"), conf_topic(c, "propositions"), NULL};
+    return group_subscribe(s->consumer, names, e);
 }
 
 static int start_committer(struct state *s, struct err *e)

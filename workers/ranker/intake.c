@@ -69,7 +69,7 @@ int read_requests(struct state *s, int wait_ms, struct err *e)
             s->batch[s->batch_count++] = m;
             continue;
         }
-        rc = take_error(s, m, e);
+        rc = m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF ? 0 : take_error(s, m, e);
         rd_kafka_message_destroy(m);
     }
     if (s->error.code && !rc)

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "ranker/worker_inside.h"
+#include "stream/group.h"
 #include "stream/kafka.h"
 #include "stream/topics.h"
 
@@ -96,37 +97,16 @@ static int start_reading(struct state *s, struct err *e)
 
 static int connect_consumer(struct state *s, struct err *e)
 {
-    rd_kafka_conf_t *k = NULL;
     char group[300];
     snprintf(group, sizeof group, "%sranker", conf_text(s->env->conf, "kafka.prefix"));
-    int rc = kafka_conf_new(&k, s->env->conf, KAFKA_CONSUMER, e);
-    if (rc)
-        return rc;
-    rd_kafka_conf_set_rebalance_cb(k, on_rebalance);
-    rd_kafka_conf_set_opaque(k, s);
-    if ((rc = kafka_conf_put(k, "client.id", s->env->client_id, e)) ||
-        (rc = kafka_conf_put(k, "group.id", group, e)) ||
-        (s->env->static_member &&
-         (rc = kafka_conf_put(k, "group.instance.id", s->env->instance, e)))) {
-        rd_kafka_conf_destroy(k);
-        return rc;
-    }
-    if ((rc = kafka_new(&s->consumer, k, KAFKA_CONSUMER, e)))
-        return rc;
-    rd_kafka_resp_err_t code = rd_kafka_poll_set_consumer(s->consumer);
-    return code ? kafka_err(e, code, "make the consumer") : 0;
+    return group_consumer(&s->consumer, s->env, group, on_rebalance, s, e);
 }
 
 static int subscribe(struct state *s, struct err *e)
 {
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    if (!list)
-        return err_nomem(e);
-    rd_kafka_topic_partition_list_add(list, conf_topic(s->env->conf, "rank.requests"),
-                                      RD_KAFKA_PARTITION_UA);
-    rd_kafka_resp_err_t code = rd_kafka_subscribe(s->consumer, list);
-    rd_kafka_topic_partition_list_destroy(list);
-    return code ? kafka_err(e, code, "subscribe") : 0;
+    const struct conf *c = s->env->conf;
+    const char *const names[] = {conf_topic(c, "rank.requests"), NULL};
+    return group_subscribe(s->consumer, names, e);
 }
 
 static int read_definitions(struct feature_set **set, struct placements **placements,

@@ -2,7 +2,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "recorder/group.h"
+#include "stream/group.h"
 #include "recorder/outage.h"
 #include "recorder/writer.h"
 #include "stream/kafka.h"

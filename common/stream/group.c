@@ -1,4 +1,4 @@
-#include "recorder/group.h"
+#include "stream/group.h"
 
 #include "stream/kafka.h"
 
@@ -27,10 +27,11 @@ int group_consumer(rd_kafka_t **out, const struct worker_env *env, const char *g
     rd_kafka_conf_set_rebalance_cb(k, on_rebalance);
     rd_kafka_conf_set_opaque(k, arg);
     rc = configure(k, env, group, e);
-    if (!rc)
-        return kafka_new(out, k, KAFKA_CONSUMER, e);
-    rd_kafka_conf_destroy(k);
-    return rc;
+    if (rc) {
+        rd_kafka_conf_destroy(k);
+        return rc;
+    }
+    return kafka_new(out, k, KAFKA_CONSUMER, e);
 }
 
 int group_find_topics(rd_kafka_t *rk, const char *const *names, struct err *e)

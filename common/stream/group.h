@@ -1,5 +1,8 @@
 /*
- * The consumer of the recorder's group: how it is made and joins. One thread.
+ * The consumer by which a copy of a worker is a member of the worker's group. One thread.
+ *
+ * It tells where partitions end (RD_KAFKA_RESP_ERR__PARTITION_EOF), and all that happens to it is
+ * told by rd_kafka_consumer_poll().
  */
 #pragma once
 
@@ -10,7 +13,8 @@
 typedef void group_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
                              rd_kafka_topic_partition_list_t *list, void *arg);
 
-/* Borrows arg, for on_rebalance. Fails as kafka_conf_new() and kafka_new(). */
+/* group: with the fleet's prefix. Borrows arg, for on_rebalance. Fails as kafka_conf_new() and
+ * kafka_new(). */
 int group_consumer(rd_kafka_t **out, const struct worker_env *env, const char *group,
                    group_rebalance *on_rebalance, void *arg, struct err *e);
 
