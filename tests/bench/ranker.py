@@ -211,6 +211,29 @@ class Bench:
                                                       self.options.clicks))
         return results
 
+    def restart(self, users):
+        """Seconds from the start of a ranker to its being ready, with so many users in the state; killed before."""
+        path = self.folder / "users.events"
+        write_records(path, ((f"n{number}".encode(), encode("event", {
+            "event_id": f"n{number}", "event": "click", "user_id": f"n{number}", "timestamp": self.end_ms,
+            "propositions": self.requests[number % len(self.requests)]["candidates"][:1], "request_id": None,
+            "value": None, "context": {}})) for number in range(users)))
+        features = self.fleet.start("features", **{"checkpoint_interval_ms": 1000})
+        command = [TRAFFIC, "send", self.fleet.stack.brokers, self.fleet.topic("events"), path]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=600)
+        self.fleet.settle(600)
+        features.stop()
+        ranker = self.start_ranker(instance="restarted")
+        ranker.kill()
+        figures = []
+        for _ in range(self.options.rounds):
+            started = time.monotonic()
+            ranker = self.fleet.start("ranker", instance="restarted")
+            figures.append(time.monotonic() - started)
+            count = int(ranker.metrics()["flotilla_ranker_users"]) if figures else 0
+            ranker.kill()
+        return sorted(figures)[len(figures) // 2], count
+
     def echo(self):
         return Echo(self)
 
@@ -238,6 +261,10 @@ class Bench:
         rate = self.options.rate or int(middle / 2)
         self.tell(f"at {rate:,} requests/s", self.paced(rate), "goal: +1 ms, +5 ms")
         self.tell("click, ack, request, ranking, one by one", self.clicks(), "goal: p99 +5 ms")
+        ranker.stop()
+        if self.options.users:
+            seconds, users = self.restart(self.options.users)
+            self.say(f"kill -9, restart to ready: {seconds:.2f} s with {users:,} users (goal: 3 s)")
 
 
 class Echo:
@@ -267,6 +294,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--clicks", type=int, default=1000)
     parser.add_argument("--rate", type=int, default=0)
+    parser.add_argument("--users", type=int, default=1_000_000)
     options = parser.parse_args()
     started = time.monotonic()
     # The ranker has a core of its own: what the servers do to its caches is not its doing.

@@ -4,6 +4,7 @@
  * of its key and value (4 bytes each, little-endian), then both. A value is in single-object
  * encoding and its first field a text, which is unique: the id by which an answer is known.
  *
+ *   traffic send  BROKERS TOPIC FILE                  as fast as can be; waits for acknowledgements
  *   traffic fill  BROKERS TOPIC ANSWERS FILE          as fast as can be; waits for all answers
  *   traffic pace  BROKERS TOPIC ANSWERS FILE RATE     RATE a second; latencies
  *   traffic click BROKERS TOPIC ANSWERS FILE EVENTS EVENT_FILE COUNT
@@ -247,6 +248,23 @@ static void send_all(const char *brokers, const char *topic, const char *answers
     close_reader(in);
 }
 
+static void send_only(const char *brokers, const char *topic, const char *file)
+{
+    struct records r = load(file);
+    rd_kafka_t *out = client(RD_KAFKA_PRODUCER, brokers);
+    rd_kafka_topic_t *t = rd_kafka_topic_new(out, topic, NULL);
+    for (size_t i = 0; i < r.count; i++) {
+        put(out, t, &r.items[i], NULL);
+        if (i % 1000 == 0)
+            rd_kafka_poll(out, 0);
+    }
+    if (rd_kafka_flush(out, WAIT_MS))
+        fail("send", "records are not acknowledged");
+    printf("{\"count\": %zu}\n", r.count);
+    rd_kafka_topic_destroy(t);
+    rd_kafka_destroy(out);
+}
+
 static void click(const char *brokers, const char *topic, const char *answers, const char *file,
                   const char *events, const char *event_file, size_t count)
 {
@@ -321,7 +339,9 @@ int main(int argc, char **argv)
         click(argv[2], argv[3], argv[4], argv[5], argv[6], argv[7], (size_t)atol(argv[8]));
     else if (argc == 5 && strcmp(argv[1], "echo") == 0)
         echo(argv[2], argv[3], argv[4]);
+    else if (argc == 5 && strcmp(argv[1], "send") == 0)
+        send_only(argv[2], argv[3], argv[4]);
     else
-        fail("usage", "fill, pace, click or echo: see tests/bench/traffic.c");
+        fail("usage", "send, fill, pace, click or echo: see tests/bench/traffic.c");
     return 0;
 }

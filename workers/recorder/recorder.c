@@ -2,9 +2,9 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "stream/group.h"
 #include "recorder/outage.h"
 #include "recorder/writer.h"
+#include "stream/group.h"
 #include "stream/kafka.h"
 
 #include <pthread.h>
