@@ -259,7 +259,9 @@ size_t rollout_steps(const struct rollout *r, int assigned,
     if (assigned >= 0)
         add_step(steps, &n, r->challengers[assigned].name, r->challengers[assigned].version);
     add_step(steps, &n, "champion", r->champion);
-    add_step(steps, &n, "previous", r->previous);
+    /* A plan without a champion says that rules rank. */
+    if (r->champion)
+        add_step(steps, &n, "previous", r->previous);
     return n;
 }
 

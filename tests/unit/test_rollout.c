@@ -343,6 +343,13 @@ static void what_cannot_serve_gives_way_to_champion_and_previous(void **state)
     assert_int_equal(rollout_steps(r, ROLLOUT_CHAMPION, s), 0);
     assert_int_equal(rollout_steps(r, 0, s), 1);
     rollout_free(r);
+    /* Back to rules: the champion before stays named, so that it can come back, and does not serve.
+     */
+    plan.previous = 2;
+    r = follow(&plan);
+    assert_int_equal(rollout_steps(r, ROLLOUT_CHAMPION, s), 0);
+    assert_int_equal(rollout_steps(r, 0, s), 1);
+    rollout_free(r);
 }
 
 static void every_version_is_named_once(void **state)

@@ -76,8 +76,10 @@ int candidates_base(struct making *m)
     m->ln_scores = arena_alloc(m->arena, n * sizeof *m->ln_scores + 1);
     if (!m->ln_scores)
         return err_nomem(m->e);
-    for (size_t i = 0; i < n; i++)
-        m->ln_scores[i] =
+    for (size_t i = 0; i < n; i++) {
+        double known =
             catalogue_ln_base(m->r->opts.catalogue, m->answer->candidates.items[i], m->placement);
+        m->ln_scores[i] = isnan(known) ? m->r->ln_unknown[m->placement] : known;
+    }
     return 0;
 }

@@ -44,12 +44,12 @@ void drop_requests(struct state *s)
 static int take_error(struct state *s, const rd_kafka_message_t *m, struct err *e)
 {
     int rc = kafka_message_err(e, s->consumer, m, "read requests");
+    /* Deleted before they were read: reading starts anew, at what is left. */
     if (m->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET ||
-        m->err == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE)
-        return err_set(e, ERR_FATAL,
-                       "%s: requests were deleted before they were read; they are too old to be "
-                       "answered: start again to go on with those that are left",
-                       rd_kafka_message_errstr(m));
+        m->err == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE) {
+        s->reading = false;
+        return 0;
+    }
     if (rc == ERR_UNAVAILABLE || m->err == RD_KAFKA_RESP_ERR__MAX_POLL_EXCEEDED) {
         LOG_WARN("kafka_read", LOG_TEXT("error", rd_kafka_message_errstr(m)));
         return 0;

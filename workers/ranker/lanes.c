@@ -50,7 +50,7 @@ static void stop_reading(struct lanes *l)
 static void free_lane(struct lane *lane)
 {
     mirror_users_free(lane->users);
-    buf_free(&lane->late);
+    late_free(&lane->late);
 }
 
 void lanes_free(struct lanes *l)
@@ -131,7 +131,7 @@ void lanes_park(struct lanes *l)
         lane->owned = false;
         lane->next_request = -1;
         /* What waits was read, and is not in the state: it is read again. */
-        if (lane->late_at < lane->late.len)
+        if (!late_is_empty(&lane->late))
             lane->restored = false;
     }
     l->phase = PHASE_NONE;
@@ -148,7 +148,7 @@ int lanes_begin(struct lanes *l, const rd_kafka_topic_partition_list_t *list, st
         if (old && old->restored) {
             items[i] = *old;
             old->users = NULL;
-            old->late = (struct buf){0};
+            old->late = (struct late){0};
         }
         items[i].owned = true;
         items[i].next_request = -1;
@@ -192,8 +192,7 @@ static int open_checkpoints(struct lanes *l, struct err *e)
             continue;
         mirror_users_free(lane->users);
         lane->users = NULL;
-        lane->late_at = 0;
-        buf_reset(&lane->late);
+        late_clear(&lane->late);
         rc = mirror_users_new(&lane->users, l->mirror, e);
         if (!rc)
             rc = tail_add(l->checkpoints, l->state, lane->partition, e);
@@ -203,17 +202,6 @@ static int open_checkpoints(struct lanes *l, struct err *e)
 
 /* ------------------------------------------------------------ events */
 
-static void put_late(struct lane *lane, const struct input *in)
-{
-    struct buf *b = &lane->late;
-    buf_put_u64(b, (uint64_t)in->offset);
-    buf_put_u64(b, (uint64_t)in->timestamp_ms);
-    buf_put_u8(b, in->key.data != NULL);
-    buf_put_u8(b, in->value.data != NULL);
-    buf_put_sized(b, in->key);
-    buf_put_sized(b, in->value);
-}
-
 static int on_event(void *arg, const rd_kafka_message_t *m, struct err *e)
 {
     struct lanes *l = arg;
@@ -222,40 +210,30 @@ static int on_event(void *arg, const rd_kafka_message_t *m, struct err *e)
     int rc = 0;
     if (!lane || in.offset < lane->position)
         return 0;
-    if (lane->late.len > MAX_LATE_BYTES)
-        return err_set(e, ERR_UNAVAILABLE, "too many events wait to be applied");
+    /* So many do not wait for the requests before them: rather is one seen too early. */
+    if (late_bytes(&lane->late) > MAX_LATE_BYTES)
+        rc = lane_apply(lane, l->events, INT64_MAX, e);
+    if (rc)
+        return ask(l, rc);
     if (l->phase == PHASE_READY)
-        put_late(lane, &in);
+        rc = late_put(&lane->late, &in) ? 0 : err_nomem(e);
     else
         rc = ask(l, mirror_event(lane->users, &in, e));
     if (!rc)
         lane->position = in.offset + 1;
-    return rc ? rc : buf_ok(&lane->late) ? 0 : err_nomem(e);
+    return rc;
 }
 
 int lane_apply(struct lane *lane, const char *topic, int64_t until_ms, struct err *e)
 {
+    struct input in;
     int rc = 0;
-    while (!rc && lane->late_at < lane->late.len) {
-        struct cursor c =
-            cursor_of(lane->late.data + lane->late_at, lane->late.len - lane->late_at);
-        struct input in = {.topic = topic, .partition = lane->partition};
-        in.offset = (int64_t)cursor_u64(&c);
-        in.timestamp_ms = (int64_t)cursor_u64(&c);
-        bool has_key = cursor_u8(&c), has_value = cursor_u8(&c);
-        in.key = cursor_sized(&c);
-        in.value = cursor_sized(&c);
-        in.key.data = has_key ? in.key.data : NULL;
-        in.value.data = has_value ? in.value.data : NULL;
-        if (in.timestamp_ms > until_ms)
-            return 0;
+    while (!rc && late_next(&lane->late, until_ms, &in)) {
+        in.topic = topic;
+        in.partition = lane->partition;
         rc = mirror_event(lane->users, &in, e);
         if (!rc)
-            lane->late_at = lane->late.len - cursor_left(&c);
-    }
-    if (lane->late_at == lane->late.len) {
-        lane->late_at = 0;
-        buf_reset(&lane->late);
+            late_taken(&lane->late);
     }
     return rc;
 }
@@ -345,7 +323,7 @@ int lanes_restore(struct lanes *l, int wait_ms, bool *ready, struct err *e)
 bool lanes_are_late(const struct lanes *l)
 {
     for (size_t i = 0; i < l->count; i++)
-        if (l->items[i].owned && l->items[i].late.len)
+        if (l->items[i].owned && !late_is_empty(&l->items[i].late))
             return true;
     return false;
 }

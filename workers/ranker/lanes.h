@@ -11,6 +11,7 @@
  */
 #pragma once
 
+#include "ranker/late.h"
 #include "state/mirror.h"
 #include "stream/worker.h"
 
@@ -22,8 +23,7 @@ struct lane {
     bool restored;        /* checkpoints were read to their end, then events to theirs */
     int64_t next_request; /* offset behind the last request that was answered; -1: none was */
     bool asked;           /* there is a request of it in the batch at hand */
-    struct buf late;      /* events that were read and not applied yet, in the order of the log */
-    size_t late_at;       /* of them, where the next begins */
+    struct late late;     /* events that were read and not applied yet */
 };
 
 struct lanes;
@@ -59,7 +59,7 @@ int lanes_catch_up(struct lanes *l, int timeout_ms, bool *is_stale, struct err *
 /* Whether events were read that are not applied. */
 bool lanes_are_late(const struct lanes *l);
 
-/* Applies those events of a lane that were read and are not later than a time. Fails as
+/* Applies those events of a lane that were read and are due by a time (late.h). Fails as
  * mirror_event(). */
 int lane_apply(struct lane *lane, const char *topic, int64_t until_ms, struct err *e);
 

@@ -101,13 +101,23 @@ int ranker_check(const struct rank_request *q, struct err *e)
 
 enum effort { EFFORT_NONE, EFFORT_BASE, EFFORT_WHOLE };
 
+/* A time that arithmetic cannot overflow with: the end of all times where it is none. */
+static int64_t bounded(int64_t time_ms)
+{
+    return time_ms > CONTRIBUTION_MAX_MS    ? CONTRIBUTION_MAX_MS
+           : time_ms < -CONTRIBUTION_MAX_MS ? -CONTRIBUTION_MAX_MS
+                                            : time_ms;
+}
+
 static enum effort decide(const struct ranker *r, const struct ranker_ask *ask,
                           const char **degraded)
 {
     const struct rank_request *q = ask->request;
-    int64_t until_ms = q->deadline.given ? q->deadline.value : ask->arrived_ms + r->opts.budget_ms;
-    int64_t left_ms = time_minus(until_ms, ask->now_ms);
-    int64_t waited_ms = time_minus(ask->now_ms, ask->arrived_ms);
+    int64_t arrived_ms = bounded(ask->arrived_ms);
+    int64_t until_ms =
+        q->deadline.given ? bounded(q->deadline.value) : arrived_ms + r->opts.budget_ms;
+    int64_t left_ms = until_ms - ask->now_ms;
+    int64_t waited_ms = ask->now_ms - arrived_ms;
     if (waited_ms < 0)
         waited_ms = 0;
     *degraded = NULL;
@@ -232,17 +242,29 @@ static int order(struct making *m)
     return rc ? rc : put_items(m, &shown, q->explain && out->vectors);
 }
 
-/* Those of the request's own candidates that the catalogue does not have. */
+static int by_text(const void *a, const void *b)
+{
+    return str_compare(*(const struct str *)a, *(const struct str *)b);
+}
+
+/* Those of the request's own candidates that the catalogue does not have, each once, in the order
+ * of their bytes. */
 static int find_unknown(struct making *m)
 {
     const struct str_list *ids = &m->ask->request->candidates;
     struct str_list *unknown = &m->answer->ranking.unknown;
+    size_t n = 0;
     unknown->items = arena_alloc(m->arena, ids->count * sizeof *unknown->items + 1);
     if (!unknown->items)
         return err_nomem(m->e);
     for (size_t i = 0; i < ids->count; i++)
         if (!catalogue_has(m->r->opts.catalogue, ids->items[i]))
-            unknown->items[unknown->count++] = ids->items[i];
+            unknown->items[n++] = ids->items[i];
+    if (n)
+        qsort(unknown->items, n, sizeof *unknown->items, by_text);
+    for (size_t i = 0; i < n; i++)
+        if (!i || !str_equal(unknown->items[i], unknown->items[i - 1]))
+            unknown->items[unknown->count++] = unknown->items[i];
     return 0;
 }
 

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* MOST_LN: exp() of it and of its negative are finite and above 0. */
-enum { MOST_TERMS = 32, MOST_LN = 700, HALF_LIFE_DAYS = 30 };
+/* MOST_LN: exp() of it and of its negative are finite and above 0, as float too. */
+enum { MOST_TERMS = 32, MOST_LN = 87, HALF_LIFE_DAYS = 30 };
 
 #define DAY_MS  ((int64_t)24 * 3600 * 1000)
 #define TINIEST 1e-9

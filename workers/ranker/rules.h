@@ -64,7 +64,7 @@ int rules_add_rest(struct rules *r, struct err *e);
 /* ln(score) from all values of the set, in its order. Never NaN, never infinite. */
 double rules_ln_score(const struct rules *r, const double *vector);
 
-/* exp() of it, kept above 0 and finite. */
+/* exp() of it, kept above 0 and finite, as float too. */
 double rules_score(double ln_score);
 
 /* The part of ln(score) from terms whose value depends on the proposition alone (its scope has only

@@ -418,6 +418,8 @@ struct pick serving_pick(const struct serving *s, struct str model, struct str u
     if (!m)
         return p;
     size_t count = rollout_steps(m->plan, rollout_assign(m->plan, user_id), steps);
+    if (!count) /* as the plan says */
+        p.degraded = NULL;
     for (size_t i = 0; i < count; i++) {
         const struct version *v = find_version(m, steps[i].version);
         if (v && v->state == VERSION_LOADED) {

@@ -64,8 +64,29 @@ static int take_assignment(struct state *s, struct err *e)
     return rc;
 }
 
-/* Requests are read from behind the last one answered, here or by whoever had the partition; where
- * nobody had, from the first one on. */
+/* Behind the last request that was answered, here or by whoever had the partition; where nobody
+ * had, and where those that were not answered are deleted by now, at the first one. */
+static rd_kafka_resp_err_t find_start(struct state *s, const struct lane *lane,
+                                      rd_kafka_topic_partition_t *p)
+{
+    int64_t first, end;
+    if (lane->next_request >= 0)
+        p->offset = lane->next_request;
+    rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(s->consumer, p->topic, p->partition,
+                                                                &first, &end, CALL_TIMEOUT_MS);
+    if (code)
+        return code;
+    if (p->offset >= 0 && (p->offset < first || p->offset > end))
+        LOG_WARN("requests_lost", LOG_INT("partition", p->partition), LOG_INT("from", p->offset),
+                 LOG_INT("to", first),
+                 LOG_TEXT("meaning", "they were deleted before they were answered: the topic was "
+                                     "emptied, made anew, or its retention.ms is shorter than the "
+                                     "rankers were away"));
+    if (p->offset < first || p->offset > end)
+        p->offset = first;
+    return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
 static int start_reading(struct state *s, struct err *e)
 {
     const char *topic = conf_topic(s->env->conf, "rank.requests");
@@ -78,12 +99,9 @@ static int start_reading(struct state *s, struct err *e)
     rd_kafka_resp_err_t code =
         list->cnt ? rd_kafka_committed(s->consumer, list, CALL_TIMEOUT_MS) : 0;
     for (int i = 0; i < list->cnt && !code; i++) {
-        const struct lane *lane = lanes_at(s->lanes, (size_t)i);
         code = list->elems[i].err;
-        if (lane->next_request >= 0)
-            list->elems[i].offset = lane->next_request;
-        else if (list->elems[i].offset < 0)
-            list->elems[i].offset = RD_KAFKA_OFFSET_BEGINNING;
+        if (!code)
+            code = find_start(s, lanes_at(s->lanes, (size_t)i), &list->elems[i]);
     }
     if (code)
         LOG_INFO("waiting_for_offsets", LOG_TEXT("error", rd_kafka_err2str(code)));
