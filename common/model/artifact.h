@@ -79,5 +79,8 @@ struct artifact *artifacts_next(struct artifacts *a);
 bool artifacts_lost(const struct artifacts *a);
 void artifacts_again(struct artifacts *a);
 
+/* A version that was given away is wanted once more: as if its parts had been let go. */
+void artifacts_retry(struct artifacts *a, struct str model, int64_t version);
+
 /* Memory held by parts. */
 size_t artifacts_bytes(const struct artifacts *a);

@@ -352,6 +352,13 @@ bool artifacts_lost(const struct artifacts *a)
     return false;
 }
 
+void artifacts_retry(struct artifacts *a, struct str model, int64_t version)
+{
+    struct entry *n = *place_of(a, model, version);
+    if (n)
+        let_go(a, n);
+}
+
 void artifacts_again(struct artifacts *a)
 {
     for (struct entry *n = a->first; n; n = n->next)

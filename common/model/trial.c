@@ -107,7 +107,7 @@ static int listen_to(struct child *c, const struct trial_opts *opts, struct err 
         if (ready < 0 && errno == EINTR)
             continue;
         if (ready == 0)
-            return err_set(e, ERR_CORRUPT, "trying the model took longer than %d ms",
+            return err_set(e, ERR_UNAVAILABLE, "trying the model took longer than %d ms",
                            opts->limit_ms);
         if (fds[1].revents)
             return err_set(e, ERR_UNAVAILABLE, "stopped while the model was tried");
@@ -141,8 +141,10 @@ static int judge(const struct child *c, int status, struct err *e)
         return err_set(e, ERR_UNAVAILABLE, "the process that tried the model ended with status %d",
                        WEXITSTATUS(status));
     const char *name = sigdescr_np(WTERMSIG(status));
-    return err_set(e, ERR_CORRUPT, "the process that tried the model crashed: signal %d (%s)",
-                   WTERMSIG(status), name ? name : "unknown");
+    /* Killed is no verdict: where memory is short it is the first to go. */
+    return err_set(e, WTERMSIG(status) == SIGKILL ? ERR_UNAVAILABLE : ERR_CORRUPT,
+                   "the process that tried the model crashed: signal %d (%s)", WTERMSIG(status),
+                   name ? name : "unknown");
 }
 
 int trial_run(const struct trial_opts *opts, const struct model_parts *parts, const bool *shared,

@@ -306,6 +306,14 @@ static void of_what_nobody_wants_the_oldest_is_let_go(void **state)
     assert_false(artifacts_lost(a));
     take_all(a, &d->v);
     assert_next(a, &d->v);
+    /* Given away, and wanted once more. */
+    take_all(a, &d->v);
+    assert_null(artifacts_next(a));
+    artifacts_retry(a, str_of("shop"), 7);
+    assert_true(artifacts_lost(a));
+    artifacts_again(a);
+    take_all(a, &d->v);
+    assert_next(a, &d->v);
     artifacts_free(a);
     free(other.bytes);
 }

@@ -10,12 +10,14 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define CRASH "--crash"
-#define HANG  "--hang"
-#define QUIET "--quiet"
+#define CRASH  "--crash"
+#define KILLED "--killed"
+#define HANG   "--hang"
+#define QUIET  "--quiet"
 
 enum { PATIENCE_MS = 60000 };
 
@@ -133,7 +135,7 @@ static void a_crash_is_a_reason_and_the_next_model_loads(void **state)
     struct small_model *s = *state;
     const struct loader_opts opts = {.argument = CRASH};
     struct loader *l = start(s, NULL);
-    assert_refused(s, &opts, ERR_CORRUPT, "crashed: signal 9 (Killed)");
+    assert_refused(s, &opts, ERR_CORRUPT, "crashed: signal 6 (Aborted)");
     give(l, s);
     struct loaded got = take(l);
     assert_non_null(got.model);
@@ -144,12 +146,14 @@ static void a_crash_is_a_reason_and_the_next_model_loads(void **state)
 static void what_takes_too_long_is_ended(void **state)
 {
     const struct loader_opts opts = {.argument = HANG, .limit_ms = 200};
-    assert_refused(*state, &opts, ERR_CORRUPT, "took longer than 200 ms");
+    assert_refused(*state, &opts, ERR_UNAVAILABLE, "took longer than 200 ms");
 }
 
 static void a_child_without_a_reason_is_no_verdict(void **state)
 {
-    const struct loader_opts quiet = {.argument = QUIET}, none = {.program = "/nonexistent"};
+    const struct loader_opts quiet = {.argument = QUIET}, none = {.program = "/nonexistent"},
+                             killed = {.argument = KILLED};
+    assert_refused(*state, &killed, ERR_UNAVAILABLE, "signal 9 (Killed)");
     assert_refused(*state, &quiet, ERR_UNAVAILABLE, "ended with status 7");
     assert_refused(*state, &none, ERR_UNAVAILABLE, "cannot start the process");
 }
@@ -208,6 +212,8 @@ int main(int argc, char **argv)
     if (loader_is_child(argc, argv))
         return loader_child_main();
     if (argc == 2 && strcmp(argv[1], CRASH) == 0)
+        abort();
+    if (argc == 2 && strcmp(argv[1], KILLED) == 0)
         raise(SIGKILL);
     if (argc == 2 && strcmp(argv[1], HANG) == 0)
         pause();

@@ -10,7 +10,10 @@
 
 enum {
     CATCH_UP_MS = 200,
-    GATHERED = 32,
+    TURN_US = 100000, /* a turn answers for so long and one request more */
+    GATHERED = 32,    /* records that go out together, at most; and */
+    GATHERED_BYTES = 256 << 10,
+    GATHERED_US = 1000, /* the longest that the first of them waits, and one request more */
     MAX_RANKING_BYTES = ANSWERS_MAX_BYTES - 4096, /* Kafka puts something around it */
 };
 
@@ -200,7 +203,12 @@ static int gather_ranking(struct state *s, struct ranking *k, struct err *e)
         k->degraded = str_of("too_large");
         gather(s, "rankings", &ranking_type, k->user_id, k);
     }
-    return outbox_count(&s->outbox) < GATHERED ? 0 : send_gathered(s, e);
+    int64_t now_us = clock_monotonic_us();
+    if (before == 0)
+        s->gathered_us = now_us;
+    bool full = outbox_count(&s->outbox) >= GATHERED || s->outbox.bytes.len >= GATHERED_BYTES ||
+                now_us - s->gathered_us >= GATHERED_US;
+    return full ? send_gathered(s, e) : 0;
 }
 
 static int answer_one(struct state *s, struct lane *lane, const struct input *in,
@@ -236,13 +244,13 @@ static int answer_one(struct state *s, struct lane *lane, const struct input *in
 
 /* Where requests are at hand, others may be behind them: what is later than the last one waits, so
  * that those do not see it either. */
-int apply_events(struct state *s, struct err *e)
+int apply_events(struct state *s, int64_t until_ms, struct err *e)
 {
     int rc = 0;
     for (size_t i = 0; i < lanes_count(s->lanes) && !rc; i++) {
         struct lane *lane = lanes_at(s->lanes, i);
         if (lane->owned && !lane->asked)
-            rc = lane_apply(lane, lanes_topic(s->lanes), INT64_MAX, e);
+            rc = lane_apply(lane, lanes_topic(s->lanes), until_ms, e);
         lane->asked = false;
     }
     return rc == ERR_UNAVAILABLE ? 0 : rc;
@@ -268,6 +276,21 @@ static int handle(struct state *s, const rd_kafka_message_t *m, struct logging *
     return 0;
 }
 
+/* The rest of a batch that took too long is for the next turn: the group is looked after and
+ * offsets are committed in between. */
+static void forget_done(struct state *s, int done)
+{
+    for (int i = 0; i < done; i++)
+        rd_kafka_message_destroy(s->batch[i]);
+    s->batch_count -= done;
+    memmove(s->batch, s->batch + done, (size_t)s->batch_count * sizeof(s->batch[0]));
+    for (int i = 0; i < s->batch_count; i++) {
+        struct lane *lane = lanes_find(s->lanes, s->batch[i]->partition);
+        if (lane)
+            lane->asked = true;
+    }
+}
+
 int answer_requests(struct state *s, struct err *e)
 {
     struct logging log = {.hurry = s->batch_count == BATCH_REQUESTS};
@@ -278,15 +301,22 @@ int answer_requests(struct state *s, struct err *e)
     /* In this order: so attributes that were written before an event are known when it counts. */
     int rc = lanes_catch_up(s->lanes, CATCH_UP_MS, &old_events, e);
     if (!rc)
-        rc = tailed_catch_up(s->tailed, lanes_are_late(s->lanes), &old_tailed, e);
+        rc = tailed_catch_up(s->tailed, lanes_are_due(s->lanes, INT64_MAX), &old_tailed, e);
+    int64_t until_us = clock_monotonic_us() + TURN_US;
+    int done = 0;
     /* Requests borrow from their messages until they are logged. */
-    for (int i = 0; i < s->batch_count && !rc; i++) {
-        rc = handle(s, s->batch[i], &log, old_tailed || old_events, e);
+    while (!rc && done < s->batch_count && clock_monotonic_us() < until_us) {
+        rc = handle(s, s->batch[done], &log, old_tailed || old_events, e);
+        done += !rc;
+        worker_alive(s->env);
         if (!rc && log.values > KEPT_VALUES)
             rc = write_log(s, &log, e);
     }
     struct err why = {0};
     int written = write_log(s, &log, &why);
-    drop_requests(s);
+    if (rc)
+        drop_requests(s);
+    else
+        forget_done(s, done);
     return rc || !written ? rc : err_set(e, written, "%s", why.msg);
 }

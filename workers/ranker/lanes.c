@@ -320,10 +320,11 @@ int lanes_restore(struct lanes *l, int wait_ms, bool *ready, struct err *e)
     return rc;
 }
 
-bool lanes_are_late(const struct lanes *l)
+bool lanes_are_due(const struct lanes *l, int64_t until_ms)
 {
+    struct input in;
     for (size_t i = 0; i < l->count; i++)
-        if (l->items[i].owned && !late_is_empty(&l->items[i].late))
+        if (l->items[i].owned && late_next(&l->items[i].late, until_ms, &in))
             return true;
     return false;
 }

@@ -56,8 +56,8 @@ int lanes_read(struct lanes *l, int most, struct err *e);
  */
 int lanes_catch_up(struct lanes *l, int timeout_ms, bool *is_stale, struct err *e);
 
-/* Whether events were read that are not applied. */
-bool lanes_are_late(const struct lanes *l);
+/* Whether events wait that lane_apply() would apply. */
+bool lanes_are_due(const struct lanes *l, int64_t until_ms);
 
 /* Applies those events of a lane that were read and are due by a time (late.h). Fails as
  * mirror_event(). */

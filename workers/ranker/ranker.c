@@ -11,6 +11,9 @@
 /* A deadline that is nearer leaves no time for vectors. */
 enum { NEAR_MS = 2 };
 
+/* Items whose score is explained, at most: each costs as much as many scores. */
+enum { EXPLAINED = 100 };
+
 static int name_columns(struct ranker *r, struct err *e)
 {
     const struct feature_set *set = r->opts.set;
@@ -207,7 +210,7 @@ static int put_items(struct making *m, const struct choice *shown, bool explain)
         items[i] = (struct ranked){.proposition_id = out->candidates.items[c],
                                    .score = (double)out->scores[c],
                                    .propensity = shown->propensities[i]};
-        if (explain)
+        if (explain && i < EXPLAINED)
             rc = scores_explain(m, c, &items[i].contributions);
     }
     out->ranking.items = (struct ranked_list){items, n};
@@ -242,29 +245,53 @@ static int order(struct making *m)
     return rc ? rc : put_items(m, &shown, q->explain && out->vectors);
 }
 
-static int by_text(const void *a, const void *b)
+/* A candidate and its place among them. */
+struct placed {
+    struct str id;
+    size_t place;
+};
+
+static int by_id(const void *a, const void *b)
 {
-    return str_compare(*(const struct str *)a, *(const struct str *)b);
+    const struct placed *x = a, *y = b;
+    int order = str_compare(x->id, y->id);
+    return order ? order : (x->place > y->place) - (x->place < y->place);
+}
+
+static int by_place(const void *a, const void *b)
+{
+    const struct placed *x = a, *y = b;
+    return (x->place > y->place) - (x->place < y->place);
 }
 
 /* Those of the request's own candidates that the catalogue does not have, each once, in the order
- * of their bytes. */
+ * of the request. */
 static int find_unknown(struct making *m)
 {
     const struct str_list *ids = &m->ask->request->candidates;
     struct str_list *unknown = &m->answer->ranking.unknown;
+    struct placed *found = NULL;
     size_t n = 0;
-    unknown->items = arena_alloc(m->arena, ids->count * sizeof *unknown->items + 1);
+    for (size_t i = 0; i < ids->count; i++) {
+        if (catalogue_has(m->r->opts.catalogue, ids->items[i]))
+            continue;
+        if (!found && !(found = arena_alloc(m->arena, (ids->count - i) * sizeof *found)))
+            return err_nomem(m->e);
+        found[n++] = (struct placed){ids->items[i], i};
+    }
+    unknown->items = arena_alloc(m->arena, n * sizeof *unknown->items + 1);
     if (!unknown->items)
         return err_nomem(m->e);
-    for (size_t i = 0; i < ids->count; i++)
-        if (!catalogue_has(m->r->opts.catalogue, ids->items[i]))
-            unknown->items[n++] = ids->items[i];
-    if (n)
-        qsort(unknown->items, n, sizeof *unknown->items, by_text);
-    for (size_t i = 0; i < n; i++)
-        if (!i || !str_equal(unknown->items[i], unknown->items[i - 1]))
-            unknown->items[unknown->count++] = unknown->items[i];
+    if (!n)
+        return 0;
+    qsort(found, n, sizeof *found, by_id);
+    size_t different = 1;
+    for (size_t i = 1; i < n; i++)
+        if (!str_equal(found[i].id, found[i - 1].id))
+            found[different++] = found[i];
+    qsort(found, different, sizeof *found, by_place);
+    for (size_t i = 0; i < different; i++)
+        unknown->items[unknown->count++] = found[i].id;
     return 0;
 }
 

@@ -11,12 +11,17 @@
 /* Kept of versions whose plan was not read yet. */
 #define SPARE_BYTES ((size_t)256 << 20)
 
+/* A trial that comes to no verdict (no process could be started, it was killed, it took too long on
+ * a busy machine) is made again, so often in all. */
+enum { ATTEMPTS = 5 };
+
 enum version_state { VERSION_WAITED_FOR, VERSION_LOADED, VERSION_MISMATCH, VERSION_BROKEN };
 
 struct version {
     int64_t number;
     enum version_state state;
     struct model *model;
+    int attempts; /* to try it, that came to no verdict */
     char why[256];
 };
 
@@ -46,7 +51,6 @@ struct serving {
     size_t count;
     struct arena arena;
     struct metrics *metrics;
-    bool lost; /* an artifact could not be tried: it has to be read again */
     struct metric *loaded, *broken, *swaps;
     pthread_mutex_t lock; /* of `shown` alone */
     struct buf shown;     /* for serving_print() */
@@ -339,12 +343,11 @@ int serving_artifact(struct serving *s, const struct input *in, struct err *e)
 
 bool serving_lost(const struct serving *s)
 {
-    return s->lost || artifacts_lost(s->artifacts);
+    return artifacts_lost(s->artifacts);
 }
 
 void serving_reread(struct serving *s)
 {
-    s->lost = false;
     artifacts_again(s->artifacts);
 }
 
@@ -362,10 +365,12 @@ static void install(struct serving *s, struct loaded *done)
         /* An artifact that was loaded before goes on: the same version is never another. */
         if (v->state == VERSION_LOADED)
             return;
-        s->lost |= done->why.code == ERR_UNAVAILABLE;
-        v->state = done->why.code == ERR_NOT_FOUND     ? VERSION_MISMATCH
-                   : done->why.code == ERR_UNAVAILABLE ? VERSION_WAITED_FOR
-                                                       : VERSION_BROKEN;
+        bool again = done->why.code == ERR_UNAVAILABLE && ++v->attempts < ATTEMPTS;
+        if (again)
+            artifacts_retry(s->artifacts, str_of(done->name), done->version);
+        v->state = again                             ? VERSION_WAITED_FOR
+                   : done->why.code == ERR_NOT_FOUND ? VERSION_MISMATCH
+                                                     : VERSION_BROKEN;
         snprintf(v->why, sizeof v->why, "%.255s", done->why.msg);
         LOG_ERROR("model_refused", LOG_TEXT("model", done->name), LOG_INT("version", done->version),
                   LOG_ERR(&done->why));

@@ -18,6 +18,7 @@ enum {
     REGISTRY_WAIT_MS = 100,
     EVENTS_A_TURN = 5000,
     REFRESHES_A_TURN = 200,
+    ORDER_WAIT_MS = 200,
 };
 
 /* ------------------------------------------------------------ the group */
@@ -47,7 +48,7 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
         commit_all(s, &s->error);
     /* What was read is in the state then, and need not be read again. */
     if (!s->error.code)
-        apply_events(s, &s->error);
+        apply_events(s, INT64_MAX, &s->error);
     lanes_park(s->lanes);
     if (worker_state(s->env) == WORKER_RUN)
         worker_become(s->env, WORKER_RESTORE);
@@ -416,10 +417,12 @@ static int keep_up(struct state *s, int64_t now_ms, struct err *e)
     bool is_stale;
     struct str id;
     int rc = lanes_read(s->lanes, EVENTS_A_TURN, e);
-    if (!rc && lanes_are_late(s->lanes))
+    /* A request that is earlier than they are may be on its way still. */
+    int64_t until_ms = now_ms - ORDER_WAIT_MS;
+    if (!rc && lanes_are_due(s->lanes, until_ms))
         rc = tailed_catch_up(s->tailed, true, &is_stale, e);
     if (!rc)
-        rc = apply_events(s, e);
+        rc = apply_events(s, until_ms, e);
     if (!rc)
         rc = catalogue_advance(s->catalogue, now_ms, e);
     for (int i = 0; i < REFRESHES_A_TURN && !rc; i++) {

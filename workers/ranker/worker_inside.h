@@ -43,6 +43,7 @@ struct state {
     char why[256];
     struct arena arena;   /* of the requests at hand */
     struct outbox outbox; /* what goes out together */
+    int64_t gathered_us;  /* when its first record was put in */
 
     /* Offsets whose answers are under way. */
     rd_kafka_topic_partition_list_t *committing;
@@ -62,11 +63,11 @@ struct state {
  */
 int read_requests(struct state *s, int wait_ms, struct err *e);
 
-/* Answers what was read. */
+/* Answers what was read, or as much of it as a turn has time for. */
 int answer_requests(struct state *s, struct err *e);
 
-/* Applies all events that were read. */
-int apply_events(struct state *s, struct err *e);
+/* Applies events that were read and are due by a time. */
+int apply_events(struct state *s, int64_t until_ms, struct err *e);
 
 /* Forgets what was read: its partitions are somebody else's, or it is read again. */
 void drop_requests(struct state *s);
