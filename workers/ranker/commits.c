@@ -46,7 +46,7 @@ int commit_requests(struct state *s, int64_t now_ms, struct err *e)
         commit(s, false);
     bool due = now_ms - s->committed_ms >= conf_int(s->env->conf, "commit_interval_ms") ||
                now_ms < s->committed_ms;
-    if (rc || s->committing || !s->dirty || !due)
+    if (rc || s->unsent || s->committing || !s->dirty || !due)
         return rc;
     s->committing = offsets(s);
     if (!s->committing)
@@ -66,7 +66,7 @@ int commit_all(struct state *s, struct err *e)
         worker_alive(s->env);
     }
     drop_commit(s);
-    if (rc || !answers_is_idle(s->answers))
+    if (rc || s->unsent || !answers_is_idle(s->answers))
         return rc;
     s->committing = offsets(s);
     if (!s->committing)

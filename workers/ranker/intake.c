@@ -9,7 +9,7 @@
 #include <stdio.h>
 
 enum {
-    CATCH_UP_MS = 200,
+    CATCH_UP_MS = 500,
     TURN_US = 100000, /* a turn answers for so long and one request more */
     GATHERED = 32,    /* records that go out together, at most; and */
     GATHERED_BYTES = 256 << 10,
@@ -87,6 +87,7 @@ static int send_gathered(struct state *s, struct err *e)
 {
     int rc = outbox_ok(&s->outbox) ? answers_send(s->answers, &s->outbox, e) : err_nomem(e);
     outbox_reset(&s->outbox);
+    s->unsent |= rc != 0;
     return rc;
 }
 

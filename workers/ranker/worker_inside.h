@@ -48,7 +48,9 @@ struct state {
     /* Offsets whose answers are under way. */
     rd_kafka_topic_partition_list_t *committing;
     int64_t committed_ms, last_commit_ms;
-    bool dirty; /* requests were answered since */
+    bool dirty;  /* requests were answered since */
+    bool unsent; /* answers were given up: nothing is committed any more, the next ranker gives them
+                  */
 
     int64_t reported_ms;
     struct buf status; /* guarded by lock */
