@@ -227,6 +227,25 @@ static void a_request_is_answered_as_of_its_own_time(void **state)
     unmake(&f);
 }
 
+static void a_clock_that_was_ahead_for_a_moment_is_forgotten(void **state)
+{
+    enum { DAY_MS = 86400000 };
+    (void)state;
+    struct fixture f = make();
+    put_plain(&f, "a", 2, 0, DAY_MS / 2);
+    put_plain(&f, "b", 1, DAY_MS / 2, 0);
+    assert_int_equal(catalogue_advance(f.catalogue, 1000, NULL), 0);
+    assert_best(&f, ANY, 1000, "a");
+    assert_int_equal(catalogue_advance(f.catalogue, DAY_MS, NULL), 0);
+    assert_best(&f, ANY, DAY_MS, "b");
+    assert_int_equal(catalogue_advance(f.catalogue, 2000, NULL), 0);
+    assert_best(&f, ANY, 2000, "a");
+    assert_non_null(catalogue_next_stale(f.catalogue, 2000).data);
+    assert_int_equal(catalogue_advance(f.catalogue, DAY_MS, NULL), 0);
+    assert_best(&f, ANY, DAY_MS, "b");
+    unmake(&f);
+}
+
 static void those_scored_longest_ago_are_due_first(void **state)
 {
     (void)state;
@@ -516,6 +535,7 @@ int main(void)
         cmocka_unit_test(what_has_no_base_score_is_in_no_order),
         cmocka_unit_test(what_is_valid_joins_and_leaves_with_time),
         cmocka_unit_test(a_request_is_answered_as_of_its_own_time),
+        cmocka_unit_test(a_clock_that_was_ahead_for_a_moment_is_forgotten),
         cmocka_unit_test(those_scored_longest_ago_are_due_first),
         cmocka_unit_test(values_of_diversity_are_hashed_each_once),
         cmocka_unit_test(the_best_are_those_of_a_scan),

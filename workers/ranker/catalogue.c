@@ -8,6 +8,9 @@
 /* Times beyond it are no times: doubles, by which changes are ordered, are exact up to here. */
 #define MOST_MS ((int64_t)1 << 53)
 
+/* A clock that goes back further was wrong before. */
+#define BACK_MS 60000
+
 /* Of equal keys the lesser id first. */
 static int by_id(void *arg, uint32_t a, uint32_t b)
 {
@@ -301,10 +304,29 @@ struct str catalogue_next_stale(const struct catalogue *c, int64_t now_ms)
     return table_key(table_get(c->table, c->stalest));
 }
 
+/* The clock was ahead and is not any more: everything is settled anew, and due to be scored. */
+static int go_back(struct catalogue *c, int64_t now_ms, struct err *e)
+{
+    int rc = 0;
+    c->now_ms = now_ms;
+    for (uint32_t number = table_first(c->table); number != TABLE_NONE && !rc;
+         number = table_next(c->table, number)) {
+        leave(c, number);
+        unqueue(c, number);
+        unlink_item(c, number);
+        link_stalest(c, number);
+        c->items[number]->scored_ms = -MOST_MS;
+        rc = settle(c, number, e);
+    }
+    return rc;
+}
+
 int catalogue_advance(struct catalogue *c, int64_t now_ms, struct err *e)
 {
     const struct ordered_entry *first;
     now_ms = now_ms < MOST_MS ? now_ms : MOST_MS;
+    if (now_ms < c->now_ms - BACK_MS)
+        return go_back(c, now_ms, e);
     c->now_ms = now_ms > c->now_ms ? now_ms : c->now_ms;
     while ((first = ordered_at(c->changes, ordered_first())) && -first->key <= (double)c->now_ms) {
         uint32_t number = first->item;
