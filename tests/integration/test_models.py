@@ -265,6 +265,10 @@ class Plans(Case):
                 self.assertIn(part, self.models("plan", "shop", *options, status=2).stderr)
         self.assertEqual(1, len(self.plans()))
 
+    def test_a_model_without_a_plan_cannot_be_pinned(self):
+        self.assertIn("model nobody has no plan", self.models("pin", "nobody", status=1).stderr)
+        self.assertEqual([], self.plans())
+
     def test_a_pin_is_in_the_plan_until_it_is_taken_off(self):
         self.register(small())
         self.promote(1)

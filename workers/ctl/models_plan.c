@@ -100,18 +100,24 @@ const struct command models_rollback_command = {
 
 /* ---- pin, unpin ---- */
 
+static int set_pinned(struct plan_change *x, bool pinned, struct err *e)
+{
+    if (!x->before)
+        return err_set(e, ERR_NOT_FOUND,
+                       "model %s has no plan: `flotilla models promote %s VERSION` makes one",
+                       x->model, x->model);
+    x->after.pinned = pinned;
+    return 0;
+}
+
 static int pin(struct plan_change *x, struct err *e)
 {
-    (void)e;
-    x->after.pinned = true;
-    return 0;
+    return set_pinned(x, true, e);
 }
 
 static int unpin(struct plan_change *x, struct err *e)
 {
-    (void)e;
-    x->after.pinned = false;
-    return 0;
+    return set_pinned(x, false, e);
 }
 
 static enum ctl_status pin_command(const struct ctl *c, struct err *e)

@@ -451,7 +451,7 @@ static int turn(void *self, int64_t now_ms, struct err *e)
     if (!rc && ready && !s->reading)
         rc = start_reading(s, e);
     if (!rc)
-        rc = read_requests(s, ready ? IDLE_WAIT_MS : 1, e);
+        rc = read_requests(s, s->batch_count ? 0 : ready ? IDLE_WAIT_MS : 1, e);
     if (!rc && s->reading && s->batch_count) {
         rc = answer_requests(s, e);
         s->is_held = false;
