@@ -1,7 +1,8 @@
 """The ranker end to end on RankLens, on a Kafka and a PostgreSQL of its own; called by ranker.sh.
 
 Loads all events, trains a model of 100 trees on the vectors, registers and promotes it, and then sends requests of 24
-candidates. The ranker runs on core 0, servers and traffic on the others. Ratios are to a bare echo of the same requests through the same broker in the same run.
+candidates. The ranker runs on core 0, servers and traffic on the others. Ratios are to a bare echo of the same requests
+through the same broker in the same run.
 """
 import argparse
 import ctypes
@@ -22,13 +23,17 @@ sys.path.insert(0, str(ROOT / "tests/support"))
 import avro  # noqa: E402
 import fastavro  # noqa: E402
 import fleet as fleets  # noqa: E402
-from fleet import Fleet  # noqa: E402
+from fleet import Fleet, wait_until  # noqa: E402
 
 FEATURES = ROOT / "tests/bench/ranker.features.yaml"
 TRAFFIC = Path(os.environ["TRAFFIC"])
-SCHEMAS = {name: fastavro.schema.load_schema(ROOT / f"schemas/{name}.avsc") for name in ("rank_request", "event")}
+SCHEMAS = {name: fastavro.schema.load_schema(ROOT / f"schemas/{name}.avsc")
+           for name in ("rank_request", "event", "entity")}
 TICKS = os.sysconf("SC_CLK_TCK")
-PLACEMENTS = "placements:\n  default: {model: home, log: 0.01}\n"
+PLACEMENTS = """placements:
+  default: {model: home, log: 0.01}
+  shelf: {log: 0, filters: [{attribute: runtime, from: 60}]}
+"""
 
 
 def cpu_s(process):
@@ -143,18 +148,32 @@ class Bench:
 
     # ------------------------------------------------------------ records
 
-    def request_records(self, name, count):
-        """A file of so many requests: users and candidates of RankLens, ids of their own."""
+    def request_records(self, name, count, placement="default"):
+        """A file of so many requests: users and candidates of RankLens (none where the catalogue is to be taken from),
+        ids of their own."""
         path = self.folder / f"{name}.records"
         records = []
         for number in range(count):
             q = self.requests[number * 7919 % len(self.requests)]
             records.append((q["user_id"].encode(), encode("rank_request", {
                 "request_id": f"{name}{number}", "user_id": q["user_id"], "timestamp": self.end_ms,
-                "placement": "default", "candidates": q["candidates"], "limit": 10, "deadline": None, "context": {},
-                "explain": False})))
+                "placement": placement, "candidates": q["candidates"] if placement == "default" else [], "limit": 10,
+                "deadline": None, "context": {}, "explain": False})))
         write_records(path, records)
         return path
+
+    def send_propositions(self, count):
+        """So many more of them, with attributes of those of RankLens."""
+        known = [line["proposition"] for line in self.stream if "proposition" in line]
+        path = self.folder / "propositions.records"
+        write_records(path, ((f"more{n}".encode(), encode("entity", {
+            **known[n % len(known)], "id": f"more{n}", "active": True, "valid_from": None, "valid_until": None}))
+            for n in range(count)))
+        self.send_file("propositions", path)
+
+    def send_file(self, topic, path):
+        subprocess.run([TRAFFIC, "send", self.fleet.stack.brokers, self.fleet.topic(topic), path], check=True,
+                       stdout=subprocess.DEVNULL, timeout=600)
 
     def event_records(self, name, count):
         path = self.folder / f"{name}.events"
@@ -177,14 +196,14 @@ class Bench:
 
     # ------------------------------------------------------------ what is measured
 
-    def throughput(self, ranker):
+    def throughput(self, ranker, name, requests, placement="default"):
         """Requests per CPU-second of the ranker, all its threads."""
         figures = []
         for number in range(self.options.rounds):
-            path = self.request_records(f"t{number}-", self.options.requests)
+            path = self.request_records(f"{name}{number}-", requests, placement)
             before = cpu_s(ranker.process)
             took = self.traffic("fill", "rank.requests", "rankings", path)
-            figures.append(self.options.requests / (cpu_s(ranker.process) - before))
+            figures.append(requests / (cpu_s(ranker.process) - before))
             self.say(f"  round {number + 1}: {figures[-1]:,.0f} requests per CPU-second, {took['seconds']:.2f} s")
         return sorted(figures)[len(figures) // 2]
 
@@ -219,8 +238,7 @@ class Bench:
             "propositions": self.requests[number % len(self.requests)]["candidates"][:1], "request_id": None,
             "value": None, "context": {}})) for number in range(users)))
         features = self.fleet.start("features", **{"checkpoint_interval_ms": 1000})
-        command = [TRAFFIC, "send", self.fleet.stack.brokers, self.fleet.topic("events"), path]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=600)
+        self.send_file("events", path)
         self.fleet.settle(600)
         features.stop()
         ranker = self.start_ranker(instance="restarted")
@@ -256,11 +274,18 @@ class Bench:
         self.promote()
         self.make_echo_topics()
         ranker = self.start_ranker()
-        middle = self.throughput(ranker)
+        middle = self.throughput(ranker, "t", self.options.requests)
         self.say(f"end to end, 24 candidates: {middle:,.0f} requests per CPU-second of the ranker (goal: 40,000)")
         rate = self.options.rate or int(middle / 2)
         self.tell(f"at {rate:,} requests/s", self.paced(rate), "goal: +1 ms, +5 ms")
         self.tell("click, ack, request, ranking, one by one", self.clicks(), "goal: p99 +5 ms")
+        if self.options.propositions:
+            self.send_propositions(self.options.propositions)
+            wait_until(lambda: ranker.metrics()["flotilla_ranker_propositions"] >= self.options.propositions,
+                       "propositions are missing", 120)
+            middle = self.throughput(ranker, "s", self.options.requests // 5, "shelf")
+            self.say(f"top 10 by rules of {int(ranker.metrics()['flotilla_ranker_propositions']):,} propositions: "
+                     f"{middle:,.0f} requests per CPU-second of the ranker (goal: 10,000)")
         ranker.stop()
         if self.options.users:
             seconds, users = self.restart(self.options.users)
@@ -295,6 +320,7 @@ def main():
     parser.add_argument("--clicks", type=int, default=1000)
     parser.add_argument("--rate", type=int, default=0)
     parser.add_argument("--users", type=int, default=1_000_000)
+    parser.add_argument("--propositions", type=int, default=100_000)
     options = parser.parse_args()
     started = time.monotonic()
     # The ranker has a core of its own: what the servers do to its caches is not its doing.

@@ -3,7 +3,8 @@
 # Measures the ranker end to end on RankLens: requests per CPU-second, latency over a bare echo of
 # the same requests through the same broker, click to ranking. See ranker.py; servers are its own.
 #
-#   ranker.sh [--requests N] [--rounds N] [--seconds S] [--clicks N] [--rate N] [--trees N] [--users N]
+#   ranker.sh [--requests N] [--rounds N] [--seconds S] [--clicks N] [--rate N] [--trees N]
+#             [--users N] [--propositions N]
 #
 # From the environment:
 #   BUILD_DIR    where to build (default: build-bench in the clone)

@@ -132,6 +132,16 @@ class Scores(Case):
 
 
 class Swaps(Case):
+    def test_a_rollback_of_the_first_model_goes_back_to_rules_and_forth(self):
+        self.begin(versions=1)
+        self.promote(1)
+        self.models("rollback", "shop")
+        self.wait_served(("rules", 0, "rules", None))
+        self.models("rollback", "shop")
+        self.wait_served(("shop", 1, "champion", None))
+        self.models("promote", "shop", 0)
+        self.wait_served(("rules", 0, "rules", None))
+
     def test_a_rollback_is_in_effect_on_every_ranker_at_once_with_postgresql_stopped(self):
         self.begin(versions=2)
         self.addCleanup(self.fleet.stack.run, "postgres-start")
