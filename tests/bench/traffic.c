@@ -86,9 +86,16 @@ static rd_kafka_t *reader(const char *brokers, const char *topic)
         fail("metadata", topic);
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(MAX_PARTITIONS);
     for (int i = 0; i < m->topics[0].partition_cnt; i++) {
-        int64_t low, high;
-        if (rd_kafka_query_watermark_offsets(rk, topic, i, &low, &high, 10000))
-            fail("find the end", topic);
+        int64_t low, high = 0;
+        rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR__FAIL;
+        /* A client that has just connected may not know yet whom to ask. */
+        for (int attempt = 0; code && attempt < 20; attempt++) {
+            if (attempt)
+                clock_sleep_ms(200);
+            code = rd_kafka_query_watermark_offsets(rk, topic, i, &low, &high, 10000);
+        }
+        if (code)
+            fail("find the end", rd_kafka_err2str(code));
         rd_kafka_topic_partition_list_add(list, topic, i)->offset = high;
     }
     rd_kafka_poll_set_consumer(rk);
