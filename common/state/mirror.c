@@ -117,11 +117,6 @@ int mirror_total(struct mirror *m, const struct input *in, struct err *e)
     return rc || !cell.data ? rc : put_shared(m, key, cell, e);
 }
 
-const struct entities *mirror_propositions(const struct mirror *m)
-{
-    return m->propositions;
-}
-
 /* ------------------------------------------------------------ users */
 
 int mirror_users_new(struct mirror_users **out, struct mirror *m, struct err *e)

@@ -65,4 +65,3 @@ struct state_view mirror_view(const struct mirror_users *u);
 
 /* The same for nobody in particular: values of propositions. */
 struct state_view mirror_shared_view(const struct mirror *m);
-const struct entities *mirror_propositions(const struct mirror *m);

@@ -111,14 +111,17 @@ static void bury(struct state *s, const struct input *in, const char *reason, co
                     "ranker", reason, detail);
 }
 
+struct metric *answers_metric(struct metrics *m, const char *result)
+{
+    return metric_get(m, METRIC_COUNTER, "flotilla_ranker_requests_total",
+                      "Requests answered: ok, or how the answer was degraded.", "result", result);
+}
+
 static void count_answer(struct state *s, const struct ranking *k, int64_t arrived_ms)
 {
     char result[32];
-    snprintf(result, sizeof result, "%.*s", STR_ARG(k->degraded.data ? k->degraded : str_of("ok")));
-    metric_add(metric_get(s->env->metrics, METRIC_COUNTER, "flotilla_ranker_requests_total",
-                          "Requests answered: ok, or how the answer was degraded.", "result",
-                          result),
-               1);
+    snprintf(result, sizeof result, "%.*s", STR_ARG(k->degraded));
+    metric_add(k->degraded.data ? answers_metric(s->env->metrics, result) : s->whole, 1);
     histogram_observe(s->seconds, (double)(clock_now_ms() - arrived_ms) / 1000);
 }
 

@@ -114,13 +114,6 @@ const char *lanes_phase(const struct lanes *l)
     return texts[l->phase];
 }
 
-void lanes_progress(const struct lanes *l, int64_t *done, int64_t *total)
-{
-    const struct tail *t = l->phase == PHASE_CHECKPOINTS ? l->checkpoints : l->log;
-    *done = t ? tail_done(t) : 0;
-    *total = t ? tail_total(t) : 0;
-}
-
 /* ------------------------------------------------------------ partitions come and go */
 
 void lanes_park(struct lanes *l)

@@ -75,6 +75,5 @@ struct lane *lanes_find(struct lanes *l, int partition);
 /* Name of the topic of events. */
 const char *lanes_topic(const struct lanes *l);
 
-/* What is being restored, as text, and how far. */
+/* What is being restored, as text. */
 const char *lanes_phase(const struct lanes *l);
-void lanes_progress(const struct lanes *l, int64_t *done, int64_t *total);

@@ -283,6 +283,7 @@ static void make_metrics(struct state *s)
     s->seconds = metric_histogram(m, "flotilla_ranker_answer_seconds",
                                   "From the Kafka timestamp of a request to its answer.", bounds,
                                   sizeof bounds / sizeof *bounds);
+    s->whole = answers_metric(m, "ok");
     s->users = metric_get(m, METRIC_GAUGE, "flotilla_ranker_users", "Users in memory.", NULL, NULL);
     s->user_bytes = metric_get(m, METRIC_GAUGE, "flotilla_ranker_users_bytes",
                                "Memory that users in memory take.", NULL, NULL);

@@ -55,7 +55,7 @@ struct state {
     int64_t reported_ms;
     struct buf status; /* guarded by lock */
     pthread_mutex_t lock;
-    struct metric *requests, *dead, *users, *user_bytes, *shadows_left_out, *propositions;
+    struct metric *whole, *users, *user_bytes, *shadows_left_out, *propositions;
     struct histogram *seconds;
 };
 
@@ -67,6 +67,9 @@ int read_requests(struct state *s, int wait_ms, struct err *e);
 
 /* Answers what was read, or as much of it as a turn has time for. */
 int answer_requests(struct state *s, struct err *e);
+
+/* Answers by their result: ok, or how they were degraded. */
+struct metric *answers_metric(struct metrics *m, const char *result);
 
 /* Applies events that were read and are due by a time. */
 int apply_events(struct state *s, int64_t until_ms, struct err *e);
