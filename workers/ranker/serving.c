@@ -275,16 +275,21 @@ static int remove_plan(struct serving *s, struct str model, struct err *e)
     return artifacts_want(s->artifacts, model, NULL, 0, e);
 }
 
+/* Decodes what a record has; a tombstone has nothing. Fails as codec_decode(). */
+static int decode(struct serving *s, const struct input *in, const struct record_type *type,
+                  void *record, struct err *why)
+{
+    arena_reset(&s->arena);
+    return in->value.data ? codec_decode(s->codec, record, type, in->value, &s->arena, why) : 0;
+}
+
 int serving_plan(struct serving *s, const struct input *in, struct err *e)
 {
     struct rollout_plan record;
     struct err why = {0};
-    int rc = 0;
     if (!in->key.data)
         return 0;
-    arena_reset(&s->arena);
-    if (in->value.data)
-        rc = codec_decode(s->codec, &record, &rollout_plan_type, in->value, &s->arena, &why);
+    int rc = decode(s, in, &rollout_plan_type, &record, &why);
     if (!rc && in->value.data && !str_equal(in->key, record.model))
         rc = err_set(&why, ERR_SCHEMA, "the key is \"%.*s\", the model is \"%.*s\"",
                      STR_ARG(in->key), STR_ARG(record.model));
@@ -324,12 +329,9 @@ int serving_artifact(struct serving *s, const struct input *in, struct err *e)
 {
     struct model_artifact record;
     struct err why = {0};
-    int rc = 0;
     if (!in->key.data)
         return 0;
-    arena_reset(&s->arena);
-    if (in->value.data)
-        rc = codec_decode(s->codec, &record, &model_artifact_type, in->value, &s->arena, &why);
+    int rc = decode(s, in, &model_artifact_type, &record, &why);
     if (!rc)
         rc = artifacts_take(s->artifacts, in->key, in->value.data ? &record : NULL, &why);
     if (rc == ERR_NOMEM || rc == ERR_UNAVAILABLE)
