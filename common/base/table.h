@@ -65,6 +65,14 @@ void table_free(struct table *t);
 /* TABLE_NONE if the key is not there. */
 uint32_t table_find(const struct table *t, struct str key);
 
+/*
+ * Keys that are to be looked up soon: asks the processor for the memory that their lookup will
+ * touch, a step at a time, each of which needs what the one before has fetched. To be called for
+ * several keys in turn, TABLE_FETCHES times each with a growing step; it changes nothing.
+ */
+enum { TABLE_FETCHES = 3 };
+void table_fetch(const struct table *t, struct str key, int step);
+
 /* The key's id; a new key has an empty value, tag 0, flags 0. TABLE_NONE if memory could not be
  * had, or a key or the number of keys is over 2^32 - 2. Copies key. */
 uint32_t table_insert(struct table *t, struct str key);

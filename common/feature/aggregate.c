@@ -10,12 +10,9 @@ struct written {
     size_t at, len;
 };
 
-/* Windows that hold the same cost it once. */
-static void put_ring(struct buf *out, const struct ring *r, enum feature_kind kind,
-                     struct written *last)
+/* Windows that hold the same cost it once: the ring written from `at` on may be the one before. */
+static void close_ring(struct buf *out, size_t at, struct written *last)
 {
-    size_t at = out->len;
-    ring_encode(out, r, kind);
     size_t len = out->len - at;
     if (buf_ok(out) && len > 1 && last->len == len &&
         memcmp(out->data + last->at, out->data + at, len) == 0) {
@@ -24,6 +21,14 @@ static void put_ring(struct buf *out, const struct ring *r, enum feature_kind ki
         return;
     }
     *last = (struct written){at, len};
+}
+
+static void put_ring(struct buf *out, const struct ring *r, enum feature_kind kind,
+                     struct written *last)
+{
+    size_t at = out->len;
+    ring_encode(out, r, kind);
+    close_ring(out, at, last);
 }
 
 /* The numbers of a gap's attribute. */
@@ -120,12 +125,122 @@ bool aggregate_of(struct buf *out, const struct feature *f, const struct contrib
     }
 }
 
+/* ------------------------------------------------------------ several contributions */
+
+static bool needs_value(enum feature_kind kind)
+{
+    return kind > FEATURE_COUNT && kind < FEATURE_RATE;
+}
+
+static bool is_something(const struct feature *f, const struct instance *x)
+{
+    if (f->kind == FEATURE_RATE)
+        return x->event == f->event || x->event == f->per;
+    return x->event == f->event && (x->has_value || !needs_value(f->kind));
+}
+
+bool aggregate_newest_instance(const struct feature *f, const struct instance *items, size_t count,
+                               int64_t *newest_ms)
+{
+    bool any = false;
+    for (size_t i = 0; i < count; i++)
+        if (is_something(f, &items[i]) && (!any || items[i].time > *newest_ms)) {
+            *newest_ms = items[i].time;
+            any = true;
+        }
+    return any;
+}
+
+static struct bucket bucket_of_instance(const struct feature *f, const struct instance *x)
+{
+    if (f->kind == FEATURE_RATE)
+        return (struct bucket){.n = x->event == f->event, .per = x->event == f->per};
+    return (struct bucket){.n = 1, .sum = {x->value, 0}};
+}
+
+/* Each to its place in the window; then those that are taken are put together. */
+static void window_of_instances(struct ring *r, const struct feature *f, int64_t bucket_ms,
+                                const struct instance *items, size_t count, int64_t newest_ms)
+{
+    struct bucket places[REMEMBERED_BUCKETS];
+    uint64_t taken = 0;
+    int64_t newest = bucket_of(newest_ms, bucket_ms);
+    for (size_t i = 0; i < count; i++) {
+        if (!is_something(f, &items[i]))
+            continue;
+        int64_t age = newest - bucket_of(items[i].time, bucket_ms);
+        if (age >= REMEMBERED_BUCKETS)
+            continue;
+        struct bucket b = bucket_of_instance(f, &items[i]);
+        if (taken >> age & 1)
+            bucket_add(&places[age], &b, f->kind);
+        else
+            places[age] = b;
+        taken |= UINT64_C(1) << age;
+    }
+    r->count = 0;
+    for (uint8_t age = 0; age < REMEMBERED_BUCKETS && taken >> age; age++)
+        if (taken >> age & 1) {
+            r->ages[r->count] = age;
+            r->buckets[r->count++] = places[age];
+        }
+}
+
+void aggregate_of_instances(struct buf *out, const struct feature *f, const struct instance *items,
+                            size_t count, int64_t newest_ms)
+{
+    if (has_windows(f->kind)) {
+        struct ring r;
+        struct written last = {0};
+        for (size_t w = 0; w < f->window_count; w++) {
+            window_of_instances(&r, f, f->windows[w].bucket_ms, items, count, newest_ms);
+            put_ring(out, &r, f->kind, &last);
+        }
+    } else if (f->kind == FEATURE_DECAY) {
+        double sum = 0;
+        for (size_t i = 0; i < count; i++)
+            if (is_something(f, &items[i]))
+                sum += decay_after(f, 1, (double)time_minus(newest_ms, items[i].time));
+        buf_put_double(out, sum);
+    }
+}
+
 /* ------------------------------------------------------------ merging */
+
+/*
+ * b is one contribution, or several to the same buckets, and none of a is newer: what nearly every
+ * merge is. a's buckets are carried over as they stand. False: it is not so, or a is damaged, and
+ * what was appended means nothing.
+ */
+static bool merge_newest(struct buf *out, const struct feature *f, struct part a, struct part b)
+{
+    struct ring_bytes x = {0};
+    struct ring y;
+    struct written last = {0};
+    struct cursor i = cursor_of(a.body.data, a.body.len), k = cursor_of(b.body.data, b.body.len);
+    y.count = 0;
+    for (size_t w = 0; w < f->window_count; w++) {
+        int64_t bucket_ms = f->windows[w].bucket_ms;
+        int64_t a_age = bucket_of(b.newest_ms, bucket_ms) - bucket_of(a.newest_ms, bucket_ms);
+        ring_decode(&y, &k, f->kind);
+        if (a_age < 0 || y.count != 1 || y.ages[0] != 0 || !ring_step(&x, &i, f->kind))
+            return false;
+        size_t at = out->len;
+        ring_put_newest(out, &x, a_age, &y.buckets[0], f->kind);
+        close_ring(out, at, &last);
+    }
+    return true;
+}
 
 static void merge_windows(struct buf *out, const struct feature *f, struct part a, struct part b)
 {
     struct ring x, y, both;
     struct written last = {0};
+    size_t at = out->len;
+    if (merge_newest(out, f, a, b))
+        return;
+    if (buf_ok(out))
+        out->len = at;
     x.count = y.count = 0;
     struct cursor i = cursor_of(a.body.data, a.body.len), k = cursor_of(b.body.data, b.body.len);
     for (size_t w = 0; w < f->window_count; w++) {

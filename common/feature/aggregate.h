@@ -49,6 +49,15 @@ enum { DISTINCT_EXACT = 256, DISTINCT_CAPACITY = 1024 };
 bool aggregate_of(struct buf *out, const struct feature *f, const struct contribution *c,
                   struct arena *a);
 
+/* The time of the newest of some contributions that is something to the feature, which is one of
+ * feature_is_of_instances(). False: none is. */
+bool aggregate_newest_instance(const struct feature *f, const struct instance *items, size_t count,
+                               int64_t *newest_ms);
+
+/* Appends the body of these contributions, in any order, newest_ms being that time. */
+void aggregate_of_instances(struct buf *out, const struct feature *f, const struct instance *items,
+                            size_t count, int64_t newest_ms);
+
 /* Appends the body of a merged with b; both have seen something. The newest is the larger one. Of
  * equal times, what a holds came before what b holds. */
 void aggregate_merge(struct buf *out, const struct feature *f, struct part a, struct part b);

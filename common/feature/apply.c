@@ -11,7 +11,6 @@ struct apply {
     struct arena arena; /* situations and keys of one event */
     struct user_keys keys;
     struct buf single; /* the cell of one contribution */
-    struct buf total;  /* the same for the scope's total */
     struct buf section, key, merged;
 };
 
@@ -36,7 +35,6 @@ void apply_free(struct apply *p)
     arena_free(&p->arena);
     user_keys_free(&p->keys);
     buf_free(&p->single);
-    buf_free(&p->total);
     buf_free(&p->section);
     buf_free(&p->key);
     buf_free(&p->merged);
@@ -101,17 +99,6 @@ bool shared_key_parse(const struct feature_set *set, struct str shared, size_t *
     return !c.bad && *scope < set->scope_count && !set->scopes[*scope].has_user;
 }
 
-int table_merge_cell(struct table *t, const struct scope *scope, struct str key, struct str cell,
-                     struct buf *scratch, uint32_t *id, struct err *e)
-{
-    *id = table_insert(t, key);
-    if (*id == TABLE_NONE)
-        return err_nomem(e);
-    buf_reset(scratch);
-    cell_merge(scratch, scope, table_value(table_get(t, *id)), cell);
-    return buf_ok(scratch) && table_set(t, *id, buf_str(scratch)) ? 0 : err_nomem(e);
-}
-
 /* ------------------------------------------------------------ one event */
 
 /* The event at hand. */
@@ -122,7 +109,7 @@ struct step {
     int id; /* of the event's name */
     struct situation *situations;
     size_t count; /* at least one: without propositions, one situation that has none */
-    struct table *deltas;
+    struct deltas *deltas;
     struct err *e;
 };
 
@@ -182,59 +169,58 @@ static int check_size(struct step *s)
     return 0;
 }
 
-/* The totals of a scope see every contribution once for each key that it went to. */
-static int add_total(struct step *s, const struct scope *scope, size_t times)
+/* The totals of a scope see every contribution once for each key that it went to. They are made of
+ * rates alone: a contribution is something to them if its event is. */
+static int add_total(struct step *s, const struct scope *scope, const struct contribution *c,
+                     size_t times)
 {
     struct apply *p = s->p;
-    for (size_t i = 0; i < times && p->total.len; i++) {
-        uint32_t id;
-        buf_reset(&p->key);
-        shared_key(&p->key, (size_t)scope->total, str_of(""));
-        if (!buf_ok(&p->key))
-            return err_nomem(s->e);
-        int rc = table_merge_cell(s->deltas, &p->set->scopes[scope->total], buf_str(&p->key),
-                                  buf_str(&p->total), &p->merged, &id, s->e);
-        if (rc)
-            return rc;
-    }
-    return 0;
+    int rc = 0;
+    if (scope->total < 0 || !p->set->scopes[scope->total].events[s->id])
+        return 0;
+    buf_reset(&p->key);
+    shared_key(&p->key, (size_t)scope->total, str_of(""));
+    if (!buf_ok(&p->key))
+        return err_nomem(s->e);
+    for (size_t i = 0; i < times && !rc; i++)
+        rc = deltas_put(s->deltas, buf_str(&p->key), c, s->e);
+    return rc;
 }
 
-/* The cells of contribution i: the scope's own in p->single, its totals' in p->total (empty:
- * nothing to them). */
-static int make_single(struct step *s, const struct scope *scope, size_t i)
+/* The cell of a contribution, in p->single. */
+static int make_single(struct step *s, const struct scope *scope, const struct contribution *c)
 {
     struct apply *p = s->p;
-    struct contribution c = contribution(s, scope, i);
     buf_reset(&p->single);
-    buf_reset(&p->total);
-    cell_of(&p->single, scope, &c, &p->arena);
-    if (scope->total >= 0 && s->deltas && p->set->scopes[scope->total].events[s->id] &&
-        !cell_of(&p->total, &p->set->scopes[scope->total], &c, &p->arena))
-        buf_reset(&p->total);
-    return buf_ok(&p->single) && buf_ok(&p->total) ? 0 : err_nomem(s->e);
+    cell_of(&p->single, scope, c, &p->arena);
+    return buf_ok(&p->single) ? 0 : err_nomem(s->e);
 }
 
 static int apply_shared(struct step *s, size_t number)
 {
     struct apply *p = s->p;
     const struct scope *scope = &p->set->scopes[number];
-    int rc = 0;
-    for (size_t i = 0; i < contributions(s, scope) && !rc; i++) {
-        struct str_list keys = {0};
-        rc = situation_keys(&keys, &s->situations[i], scope, false, &p->arena, s->e);
-        if (!rc && keys.count)
-            rc = make_single(s, scope, i);
-        for (size_t k = 0; k < keys.count && !rc; k++) {
-            uint32_t id;
+    struct str_list *values = arena_alloc(&p->arena, scope->dimension_count * sizeof *values + 1);
+    int rc = values ? 0 : err_nomem(s->e);
+    for (size_t i = 0; !rc && i < contributions(s, scope); i++) {
+        struct contribution c = contribution(s, scope, i);
+        size_t keys = situation_product(values, &s->situations[i], scope);
+        if (keys && !scope->is_of_instances)
+            rc = make_single(s, scope, &c);
+        for (size_t k = 0; k < keys && !rc; k++) {
             buf_reset(&p->key);
-            shared_key(&p->key, number, keys.items[k]);
-            rc = !buf_ok(&p->key) ? err_nomem(s->e)
-                                  : table_merge_cell(s->deltas, scope, buf_str(&p->key),
-                                                     buf_str(&p->single), &p->merged, &id, s->e);
+            buf_put_varint(&p->key, number);
+            situation_put_key(&p->key, scope, values, k, false);
+            struct str key = buf_str(&p->key);
+            if (!buf_ok(&p->key))
+                rc = err_nomem(s->e);
+            else if (scope->is_of_instances)
+                rc = deltas_put(s->deltas, key, &c, s->e);
+            else
+                rc = deltas_merge(s->deltas, scope, key, buf_str(&p->single), s->e);
         }
-        if (!rc && keys.count)
-            rc = add_total(s, scope, keys.count);
+        if (!rc && keys)
+            rc = add_total(s, scope, &c, keys);
     }
     return rc;
 }
@@ -257,20 +243,42 @@ static int touch(struct step *s, const struct scope *scope, struct str key)
     return 0;
 }
 
+/* The scope of the user alone has one key, which every event goes to: nothing has to be opened. */
+static int apply_alone(struct step *s, const struct scope *scope, struct str cell,
+                       struct buf *after)
+{
+    struct apply *p = s->p;
+    struct contribution c = contribution(s, scope, 0);
+    int rc = make_single(s, scope, &c);
+    if (rc)
+        return rc;
+    buf_reset(&p->merged);
+    cell_merge(&p->merged, scope, cell, buf_str(&p->single));
+    user_section_put_alone(after, buf_str(&p->merged));
+    if (!buf_ok(&p->merged))
+        return err_nomem(s->e);
+    return s->deltas ? add_total(s, scope, &c, 1) : 0;
+}
+
 static int apply_user_scope(struct step *s, const struct scope *scope, struct str section,
                             struct buf *after)
 {
     struct apply *p = s->p;
+    struct str cell;
+    if (scope->dimension_count == 1 && !scope->dimensions[0].field &&
+        user_section_alone(section, &cell))
+        return apply_alone(s, scope, cell, after);
     int rc = user_keys_open(&p->keys, section, s->e);
     for (size_t i = 0; i < contributions(s, scope) && !rc; i++) {
+        struct contribution c = contribution(s, scope, i);
         struct str_list keys = {0};
         rc = situation_keys(&keys, &s->situations[i], scope, true, &p->arena, s->e);
         if (!rc && keys.count)
-            rc = make_single(s, scope, i);
+            rc = make_single(s, scope, &c);
         for (size_t k = 0; k < keys.count && !rc; k++)
             rc = touch(s, scope, keys.items[k]);
         if (!rc && keys.count && s->deltas)
-            rc = add_total(s, scope, keys.count);
+            rc = add_total(s, scope, &c, keys.count);
     }
     if (rc)
         return rc;
@@ -303,7 +311,7 @@ static int apply_user(struct step *s, const struct user_record *before, struct b
 }
 
 int apply_event(struct apply *p, const struct event *event, int64_t time_ms, struct str before,
-                struct buf *after, struct table *deltas, enum applied *outcome, struct err *e)
+                struct buf *after, struct deltas *deltas, enum applied *outcome, struct err *e)
 {
     struct step s = {.p = p, .event = event, .time_ms = time_ms, .deltas = deltas, .e = e};
     struct user_record record;

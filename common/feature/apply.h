@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "base/table.h"
+#include "feature/deltas.h"
 #include "feature/entities.h"
 #include "feature/user_record.h"
 #include "serde/records.h"
@@ -35,16 +35,12 @@ int apply_check(const struct event *event, int64_t kafka_ms, int64_t max_clock_s
 
 /*
  * Puts the user's record after the event into `after` (from its beginning; not for a repeat) and
- * merges what the event adds to shared scopes into `deltas`: shared_key() to cell. deltas NULL:
- * this was done before, only the user's record is wanted. Fails with ERR_TOO_LARGE (more than
+ * adds what the event is to shared scopes to `deltas`. deltas NULL: this was done before, only the
+ * user's record is wanted. Fails with ERR_TOO_LARGE (more than
  * MAX_KEYS keys; nothing was changed), ERR_CORRUPT, ERR_NOMEM.
  */
 int apply_event(struct apply *p, const struct event *event, int64_t time_ms, struct str before,
-                struct buf *after, struct table *deltas, enum applied *outcome, struct err *e);
-
-/* Merges a cell into the one of a key in a table. Fails with ERR_NOMEM. scratch is overwritten. */
-int table_merge_cell(struct table *t, const struct scope *scope, struct str key, struct str cell,
-                     struct buf *scratch, uint32_t *id, struct err *e);
+                struct buf *after, struct deltas *deltas, enum applied *outcome, struct err *e);
 
 /* A key of a shared scope in memory: the scope's index as varint, then the key. */
 void shared_key(struct buf *out, size_t scope, struct str key);

@@ -91,6 +91,26 @@ bool cell_of(struct buf *out, const struct scope *scope, const struct contributi
     return any;
 }
 
+void cell_of_instances(struct buf *out, const struct scope *scope, const struct instance *items,
+                       size_t count)
+{
+    int64_t newest_ms = items[0].time, own_ms = 0;
+    for (size_t i = 1; i < count; i++)
+        newest_ms = items[i].time > newest_ms ? items[i].time : newest_ms;
+    struct times times = times_of(newest_ms);
+    buf_put_zigzag(out, newest_ms);
+    for (size_t i = 0; i < scope->slot_count; i++) {
+        const struct feature *f = scope->slots[i];
+        size_t at = out->len;
+        buf_put_u8(out, 0); /* the length */
+        if (!aggregate_newest_instance(f, items, count, &own_ms))
+            continue;
+        put_time(out, &times, own_ms);
+        aggregate_of_instances(out, f, items, count, own_ms);
+        close_slot(out, at);
+    }
+}
+
 void cell_merge(struct buf *out, const struct scope *scope, struct str a, struct str b)
 {
     if (a.len == 0 || b.len == 0) {

@@ -16,6 +16,11 @@
 bool cell_of(struct buf *out, const struct scope *scope, const struct contribution *c,
              struct arena *a);
 
+/* Appends the cell of several contributions to a scope that is_of_instances, in any order, at least
+ * one: what merging the cells of each makes. */
+void cell_of_instances(struct buf *out, const struct scope *scope, const struct instance *items,
+                       size_t count);
+
 /* Appends the merged cell. Either may be the zero. What a holds came before what b holds. */
 void cell_merge(struct buf *out, const struct scope *scope, struct str a, struct str b);
 

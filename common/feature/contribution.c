@@ -70,54 +70,59 @@ static bool is_user(const struct dimension *d)
     return d->side == SIDE_USER && !d->field;
 }
 
-/* Writes the key whose number in the product is `number`. */
-static struct str write_key(char *at, const struct scope *scope, const struct str_list *values,
-                            size_t number, bool in_user_record)
+size_t situation_product(struct str_list *values, const struct situation *s,
+                         const struct scope *scope)
 {
-    struct str key = {at, 0};
-    size_t repeat = 1;
-    for (size_t i = 0; i < scope->dimension_count; i++)
-        repeat *= values[i].count;
+    size_t count = 1;
     for (size_t i = 0; i < scope->dimension_count; i++) {
-        repeat /= values[i].count;
-        struct str v = values[i].items[number / repeat % values[i].count];
-        if (in_user_record && is_user(&scope->dimensions[i]))
-            continue;
-        at += varint_write((uint8_t *)at, v.len);
-        if (v.len)
-            memcpy(at, v.data, v.len);
-        at += v.len;
+        values[i] = situation_values(s, &scope->dimensions[i]);
+        if (values[i].count == 0)
+            return 0;
+        count = count > MAX_KEYS || values[i].count > MAX_KEYS / count ? MAX_KEYS + 1
+                                                                       : count * values[i].count;
     }
-    key.len = (size_t)(at - key.data);
-    return key;
+    return count;
+}
+
+void situation_put_key(struct buf *out, const struct scope *scope, const struct str_list *values,
+                       size_t number, bool in_user_record)
+{
+    size_t repeat = 1;
+    for (size_t i = scope->dimension_count; i > 1; i--)
+        repeat *= values[i - 1].count;
+    for (size_t i = 0; i < scope->dimension_count; i++) {
+        struct str v = values[i].items[number / repeat % values[i].count];
+        if (!in_user_record || !is_user(&scope->dimensions[i]))
+            buf_put_sized(out, v);
+        if (i + 1 < scope->dimension_count)
+            repeat /= values[i + 1].count;
+    }
 }
 
 int situation_keys(struct str_list *out, const struct situation *s, const struct scope *scope,
                    bool in_user_record, struct arena *a, struct err *e)
 {
-    size_t count = 1, bytes = 0;
     struct str_list *values = arena_alloc(a, scope->dimension_count * sizeof *values + 1);
     *out = (struct str_list){0};
     if (!values)
         return err_nomem(e);
-    for (size_t i = 0; i < scope->dimension_count; i++) {
-        values[i] = situation_values(s, &scope->dimensions[i]);
-        if (values[i].count == 0)
-            return 0;
-        if (values[i].count > MAX_KEYS / count)
-            return err_set(e, ERR_TOO_LARGE, "belongs to more than %d keys of scope %s", MAX_KEYS,
-                           scope->text);
-        count *= values[i].count;
-        bytes += longest(&values[i]) + 10;
-    }
+    size_t count = situation_product(values, s, scope), bytes = 0;
+    if (count > MAX_KEYS)
+        return err_set(e, ERR_TOO_LARGE, "belongs to more than %d keys of scope %s", MAX_KEYS,
+                       scope->text);
+    if (count == 0)
+        return 0;
+    for (size_t i = 0; i < scope->dimension_count; i++)
+        bytes += longest(&values[i]) + VARINT_BYTES;
     out->items = arena_alloc(a, count * sizeof *out->items);
     if (!out->items)
         return err_nomem(e);
     for (; out->count < count; out->count++) {
-        char *room = arena_alloc(a, bytes + 1);
-        if (!room)
+        struct buf room = {.data = arena_alloc(a, bytes + 1), .cap = bytes + 1};
+        if (!room.data)
             return err_nomem(e);
-        out->items[out->count] = write_key(room, scope, values, out->count, in_user_record);
+        situation_put_key(&room, scope, values, out->count, in_user_record);
+        out->items[out->count] = buf_str(&room);
     }
     return 0;
 }

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "feature/entities.h"
 
 /* Who, what, in which context. Borrows everything. */
@@ -32,6 +33,14 @@ struct contribution {
     size_t count;
 };
 
+/* A contribution without its situation. */
+struct instance {
+    int64_t time;
+    double value;
+    int16_t event;
+    bool has_value;
+};
+
 /* The values of a dimension, each once; none: the dimension has no value here. Borrowed from the
  * situation. */
 struct str_list situation_values(const struct situation *s, const struct dimension *d);
@@ -54,6 +63,16 @@ size_t situation_key_count(const struct situation *s, const struct scope *scope)
  */
 int situation_keys(struct str_list *out, const struct situation *s, const struct scope *scope,
                    bool in_user_record, struct arena *a, struct err *e);
+
+/*
+ * The same one by one: the values of each dimension of a scope into `values` (of so many as it has
+ * dimensions), and the number of keys; 0: there are none. More than MAX_KEYS are MAX_KEYS + 1, and
+ * then no key may be asked for. situation_put_key() appends the key of a number below that.
+ */
+size_t situation_product(struct str_list *values, const struct situation *s,
+                         const struct scope *scope);
+void situation_put_key(struct buf *out, const struct scope *scope, const struct str_list *values,
+                       size_t number, bool in_user_record);
 
 /* The parts of a key, user's id included. A key from a user's record needs user_id. Fails with
  * ERR_CORRUPT, ERR_NOMEM. */

@@ -180,6 +180,8 @@ static int add_slot(struct parse *p, struct scope *s, const struct feature *f)
     if (f->kind == FEATURE_RATE)
         s->events[f->per] = true;
     s->is_published |= !feature_needs_candidate(f->kind);
+    s->is_of_instances =
+        (s->slot_count == 1 || s->is_of_instances) && feature_is_of_instances(f->kind);
     return 0;
 }
 

@@ -54,6 +54,12 @@ static inline bool feature_needs_candidate(enum feature_kind kind)
     return kind == FEATURE_GAP || kind == FEATURE_OVERLAP;
 }
 
+/* Whether an aggregate follows from event, time and value of its contributions alone. */
+static inline bool feature_is_of_instances(enum feature_kind kind)
+{
+    return kind <= FEATURE_RATE || kind == FEATURE_RECENCY || kind == FEATURE_DECAY;
+}
+
 enum side { SIDE_USER, SIDE_PROPOSITION, SIDE_CONTEXT };
 
 /* One factor of a scope, or what `distinct` counts, or where a request-time value stands. */
@@ -132,8 +138,9 @@ struct scope {
     bool has_user;        /* lives in the user's record */
     bool has_proposition; /* one contribution for each proposition listed */
     bool is_total;
-    bool is_published; /* has a value that the topic `features` has */
-    int total;         /* scope with its totals, or -1 */
+    bool is_published;    /* has a value that the topic `features` has */
+    bool is_of_instances; /* all its aggregates are */
+    int total;            /* scope with its totals, or -1 */
     const struct feature **slots;
     size_t slot_count;
     size_t content_count;

@@ -9,7 +9,7 @@ struct replay {
     struct vectors *vectors;
     struct table *user_records; /* user id to record */
     struct shared_cells *shared;
-    struct table *deltas; /* of one event: shared_key() to cell */
+    struct deltas *deltas; /* of one event */
     struct buf after;
     struct arena arena;
 };
@@ -24,7 +24,7 @@ void replay_free(struct replay *r)
     vectors_free(r->vectors);
     table_free(r->user_records);
     shared_cells_free(r->shared);
-    table_free(r->deltas);
+    deltas_free(r->deltas);
     buf_free(&r->after);
     arena_free(&r->arena);
     free(r);
@@ -37,9 +37,9 @@ int replay_new(struct replay **out, const struct replay_opts *opts, struct err *
         return err_nomem(e);
     r->opts = *opts;
     r->user_records = table_new();
-    r->deltas = table_new();
-    int rc =
-        r->user_records && r->deltas ? shared_cells_new(&r->shared, opts->set, e) : err_nomem(e);
+    int rc = r->user_records ? shared_cells_new(&r->shared, opts->set, e) : err_nomem(e);
+    if (!rc)
+        rc = deltas_new(&r->deltas, opts->set, e);
     if (!rc)
         rc = entities_new(&r->users, opts->set, SIDE_USER, e);
     if (!rc)
@@ -61,15 +61,10 @@ int replay_entity(struct replay *r, enum side side, const struct entity *record,
     return entities_put(side == SIDE_USER ? r->users : r->propositions, record, e);
 }
 
-static int merge_deltas(struct replay *r, struct err *e)
+static int merge_delta(void *arg, struct str key, struct str cell, struct err *e)
 {
-    int rc = 0;
-    for (uint32_t id = table_first(r->deltas); id != TABLE_NONE && !rc;
-         id = table_next(r->deltas, id)) {
-        const struct table_entry *t = table_get(r->deltas, id);
-        rc = shared_cells_merge(r->shared, table_key(t), table_value(t), e);
-    }
-    return rc;
+    struct replay *r = arg;
+    return shared_cells_merge(r->shared, key, cell, e);
 }
 
 int replay_event(struct replay *r, const struct event *event, int64_t kafka_ms, bool *accepted,
@@ -89,11 +84,11 @@ int replay_event(struct replay *r, const struct event *event, int64_t kafka_ms, 
                          &r->after, r->deltas, &outcome, e);
     if (!rc && outcome == APPLY_DONE) {
         *accepted = true;
-        rc = merge_deltas(r, e);
+        rc = deltas_each(r->deltas, merge_delta, r, e);
         if (!rc && !table_set(r->user_records, id, buf_str(&r->after)))
             rc = err_nomem(e);
     }
-    table_clear(r->deltas);
+    deltas_clear(r->deltas);
     return rc;
 }
 

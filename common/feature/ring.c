@@ -26,7 +26,7 @@ struct double_double double_double_add(struct double_double a, struct double_dou
     return (struct double_double){high, isfinite(high) ? rest - (high - s) : 0};
 }
 
-static void add(struct bucket *to, const struct bucket *b, enum feature_kind kind)
+void bucket_add(struct bucket *to, const struct bucket *b, enum feature_kind kind)
 {
     if (kind == FEATURE_MIN) {
         to->sum.high = b->sum.high < to->sum.high ? b->sum.high : to->sum.high;
@@ -67,13 +67,18 @@ static void put_bucket(struct buf *out, const struct bucket *b, uint8_t flags,
         buf_put_double(out, b->sum.low);
 }
 
+static void put_alone(struct buf *out, const struct bucket *b, enum feature_kind kind)
+{
+    uint8_t flags = flags_of(b, kind);
+    buf_put_u8(out, (uint8_t)(ONE_NEWEST | flags >> 1));
+    put_bucket(out, b, flags, kind);
+}
+
 void ring_encode(struct buf *out, const struct ring *r, enum feature_kind kind)
 {
     uint8_t before = 0;
     if (r->count == 1 && r->ages[0] == 0) {
-        uint8_t flags = flags_of(&r->buckets[0], kind);
-        buf_put_u8(out, (uint8_t)(ONE_NEWEST | flags >> 1));
-        put_bucket(out, &r->buckets[0], flags, kind);
+        put_alone(out, &r->buckets[0], kind);
         return;
     }
     buf_put_u8(out, (uint8_t)r->count);
@@ -139,10 +144,148 @@ void ring_merge(struct ring *out, const struct ring *a, int64_t a_age, const str
         out->ages[out->count] = (uint8_t)age;
         out->buckets[out->count] = x <= y ? a->buckets[i++] : b->buckets[k++];
         if (x == y)
-            add(&out->buckets[out->count], &b->buckets[k++], kind);
+            bucket_add(&out->buckets[out->count], &b->buckets[k++], kind);
         out->count++;
     }
 }
+
+/* ------------------------------------------------------------ without decoding */
+
+/* The end of a varint; NULL: it is not before `end`, or has so many bytes that its value has to be
+ * looked at. */
+static const uint8_t *after_varint(const uint8_t *at, const uint8_t *end)
+{
+    for (size_t n = 1; at < end && n < VARINT_BYTES; n++)
+        if (!(*at++ & 0x80))
+            return at;
+    return NULL;
+}
+
+/* Where the content of a bucket ends; NULL: not before `end`, or it is no content that is written
+ * here. */
+static const uint8_t *after_bucket(const uint8_t *at, const uint8_t *end, uint8_t flags,
+                                   enum feature_kind kind)
+{
+    if (kind == FEATURE_COUNT && flags & RATE_ONE_PER)
+        return NULL;
+    if (kind == FEATURE_COUNT)
+        return flags & COUNT_ONE ? at : after_varint(at, end);
+    if (kind == FEATURE_RATE) {
+        if (flags & (RATE_ONE_OF | RATE_ONE_PER))
+            return at;
+        at = after_varint(at, end);
+        return at ? after_varint(at, end) : NULL;
+    }
+    if (kind == FEATURE_MEAN || kind == FEATURE_GAP)
+        at = after_varint(at, end);
+    size_t doubles = flags & SUM_SIMPLE ? 8 : 16;
+    return at && (size_t)(end - at) >= doubles ? at + doubles : NULL;
+}
+
+bool ring_step(struct ring_bytes *r, struct cursor *c, enum feature_kind kind)
+{
+    const uint8_t *start = c->at, *at = start, *end = c->end;
+    if (c->bad || at == end)
+        return false;
+    uint8_t count = *at++;
+    unsigned age = 0;
+    if (count == RING_SAME) {
+        c->at = at;
+        return true;
+    }
+    if (count & ONE_NEWEST) {
+        at = after_bucket(at, end, (uint8_t)(count << 1), kind);
+        count = 1;
+    } else {
+        if (count > REMEMBERED_BUCKETS)
+            return false;
+        for (uint8_t i = 0; i < count && at; i++) {
+            if (at == end)
+                return false;
+            uint8_t head = *at++;
+            if (i > 0 && !(head & GAP_BITS))
+                return false; /* two of one age */
+            age += head & GAP_BITS;
+            at = after_bucket(at, end, head & (uint8_t)~GAP_BITS, kind);
+        }
+    }
+    if (!at || age >= REMEMBERED_BUCKETS)
+        return false;
+    c->at = at;
+    *r = (struct ring_bytes){str_bytes(start, (size_t)(at - start)), count, age};
+    return true;
+}
+
+/* What of the buckets from `at` on is younger than `most`, the first of them having that age less
+ * its gap: its end, and their number. */
+static const uint8_t *cut(const uint8_t *at, const uint8_t *end, unsigned age, unsigned most,
+                          enum feature_kind kind, size_t *count)
+{
+    for (*count = 0; at < end; (*count)++) {
+        age += *at & GAP_BITS;
+        if (age > most)
+            return at;
+        at = after_bucket(at + 1, end, *at & (uint8_t)~GAP_BITS, kind);
+    }
+    return at;
+}
+
+/* Number of buckets, the newest, and what comes behind it. */
+static void put_before(struct buf *out, const struct bucket *newest, enum feature_kind kind,
+                       size_t count, const uint8_t *rest, const uint8_t *end)
+{
+    uint8_t flags = flags_of(newest, kind);
+    buf_put_u8(out, (uint8_t)count);
+    buf_put_u8(out, flags);
+    put_bucket(out, newest, flags, kind);
+    buf_put(out, rest, (size_t)(end - rest));
+}
+
+/* a's buckets are all older than the newest: the first has its age anew, the last may go. */
+static void put_older(struct buf *out, const struct ring_bytes *a, unsigned first_age,
+                      uint8_t flags, const uint8_t *content, const uint8_t *end, int64_t a_age,
+                      const struct bucket *newest, enum feature_kind kind)
+{
+    const uint8_t *rest = after_bucket(content, end, flags, kind);
+    unsigned age = first_age + (unsigned)a_age;
+    size_t behind = a->count - 1;
+    if (a->oldest + (unsigned)a_age >= REMEMBERED_BUCKETS)
+        end = cut(rest, end, age, REMEMBERED_BUCKETS - 1, kind, &behind);
+    uint8_t newest_flags = flags_of(newest, kind);
+    buf_put_u8(out, (uint8_t)(behind + 2));
+    buf_put_u8(out, newest_flags);
+    put_bucket(out, newest, newest_flags, kind);
+    buf_put_u8(out, (uint8_t)(age | flags));
+    buf_put(out, content, (size_t)(end - content));
+}
+
+void ring_put_newest(struct buf *out, const struct ring_bytes *a, int64_t a_age,
+                     const struct bucket *newest, enum feature_kind kind)
+{
+    struct cursor c = cursor_of(a->bytes.data, a->bytes.len);
+    uint8_t count = cursor_u8(&c), head = 0;
+    if (count & ONE_NEWEST)
+        head = (uint8_t)(count << 1);
+    else if (a->count)
+        head = cursor_u8(&c);
+    unsigned first_age = count & ONE_NEWEST ? 0 : head & GAP_BITS;
+    uint8_t flags = head & (uint8_t)~GAP_BITS;
+    if (a->count == 0 || first_age + a_age >= REMEMBERED_BUCKETS) {
+        put_alone(out, newest, kind);
+    } else if (first_age + a_age > 0) {
+        put_older(out, a, first_age, flags, c.at, c.end, a_age, newest, kind);
+    } else {
+        struct bucket both;
+        take_bucket(&both, &c, flags, kind);
+        bucket_add(&both, newest, kind);
+        if (a->count == 1)
+            put_alone(out, &both, kind);
+        else
+            put_before(out, &both, kind, a->count, c.at, c.end);
+    }
+}
+
+/* ------------------------------------------------------------ sums */
 
 /* A bucket's place in a sum. */
 static void sum_bucket(struct ring_sum *s, int age, const struct bucket *b, enum feature_kind kind,
@@ -160,7 +303,7 @@ static void sum_bucket(struct ring_sum *s, int age, const struct bucket *b, enum
         s->total = *b;
         s->youngest = age;
     } else {
-        add(&s->total, b, kind);
+        bucket_add(&s->total, b, kind);
     }
     s->oldest = age;
 }

@@ -22,6 +22,9 @@ struct bucket {
     struct double_double sum; /* sum, mean; min and max in high */
 };
 
+/* Of the same bucket, seen in two places. */
+void bucket_add(struct bucket *to, const struct bucket *b, enum feature_kind kind);
+
 struct ring {
     size_t count;
     uint8_t ages[REMEMBERED_BUCKETS]; /* ascending */
@@ -41,6 +44,24 @@ void ring_encode(struct buf *out, const struct ring *r, enum feature_kind kind);
  * forgotten. */
 void ring_merge(struct ring *out, const struct ring *a, int64_t a_age, const struct ring *b,
                 int64_t b_age, enum feature_kind kind);
+
+/* A ring as it stands encoded: most buckets are carried along without being read. */
+struct ring_bytes {
+    struct str bytes; /* borrowed; none: no bucket */
+    size_t count;
+    unsigned oldest; /* age; of none 0 */
+};
+
+/*
+ * Steps over one ring; r stays as it is where that is the same as the one of the window before.
+ * False: the bytes make no sense, and the cursor stands anywhere.
+ */
+bool ring_step(struct ring_bytes *r, struct cursor *c, enum feature_kind kind);
+
+/* Appends the ring a, made older by a_age buckets, with one bucket of age 0 added: what
+ * ring_encode() writes of what ring_merge() makes of both. */
+void ring_put_newest(struct buf *out, const struct ring_bytes *a, int64_t a_age,
+                     const struct bucket *newest, enum feature_kind kind);
 
 /* Some buckets of a ring together, and the ages of those next to the ends of what was asked for. */
 struct ring_sum {

@@ -6,6 +6,7 @@
 
 enum {
     ID_BYTES = 6,
+    SPARE_BITS = 64 - 8 * ID_BYTES,
     INDEX_FROM = 16,
     FLAGS = KEY_IS_DUE | KEY_IS_GONE,
     MAX_GONE = 16384,
@@ -218,6 +219,29 @@ void user_keys_close(const struct user_keys *u, struct buf *out)
         put_user_key(out, &u->keys[i]);
 }
 
+bool user_section_alone(struct str section, struct str *cell)
+{
+    struct cursor c;
+    uint64_t count = user_section_start(&c, section);
+    *cell = str_of("");
+    if (count == 0)
+        return !c.bad && cursor_left(&c) == 0;
+    struct user_key_view v = user_section_next(&c);
+    *cell = v.cell;
+    return !c.bad && count == 1 && v.key.len == 0 && !(*v.flags & KEY_IS_GONE) &&
+           cursor_left(&c) == 0;
+}
+
+void user_section_put_alone(struct buf *out, struct str cell)
+{
+    uint8_t length[VARINT_BYTES];
+    /* One key, of no bytes, due. */
+    buf_put_varint(out, 2 + varint_write(length, cell.len) + cell.len);
+    buf_put_u8(out, 1);
+    buf_put_u8(out, KEY_IS_DUE);
+    buf_put_sized(out, cell);
+}
+
 int user_section_each(struct str section,
                       int (*each)(void *arg, const struct user_key_view *k, struct err *e),
                       void *arg, struct err *e)
@@ -256,11 +280,17 @@ static uint64_t id_hash(struct str event_id)
 
 bool user_record_has_id(const struct user_record *r, struct str event_id)
 {
-    uint64_t hash = id_hash(event_id);
-    for (size_t at = 0; at < r->ids.len; at += ID_BYTES)
-        if (memcmp(r->ids.data + at, &hash, ID_BYTES) == 0)
+    uint64_t wanted = id_hash(event_id) << SPARE_BITS, found;
+    size_t at = 0;
+    /* Eight bytes at a time, two of them those of the next one. */
+    for (; at + sizeof found <= r->ids.len; at += ID_BYTES) {
+        memcpy(&found, r->ids.data + at, sizeof found);
+        if (found << SPARE_BITS == wanted)
             return true;
-    return false;
+    }
+    found = 0;
+    memcpy(&found, r->ids.data + at, r->ids.len - at);
+    return at < r->ids.len && found << SPARE_BITS == wanted;
 }
 
 void user_record_put_ids(struct buf *out, const struct user_record *r, struct str event_id)

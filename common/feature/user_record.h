@@ -63,6 +63,13 @@ uint32_t user_keys_touch(struct user_keys *u, struct str key, uint32_t most);
 /* Appends the section. */
 void user_keys_close(const struct user_keys *u, struct buf *out);
 
+/* A section that has one key, and has it whatever happens: that of a scope which is the user alone.
+ * Its cell, empty where nothing was seen. False: it has to be opened. */
+bool user_section_alone(struct str section, struct str *cell);
+
+/* Appends the length of such a section and the section, its key touched. */
+void user_section_put_alone(struct buf *out, struct str cell);
+
 /* A record in its parts. */
 struct user_record {
     struct str ids;     /* 6 bytes each */

@@ -1,7 +1,7 @@
 #include "feature/aggregate.h"
 #include "unit.h"
 
-#include "support/fixture.h"
+#include "support/rings.h"
 
 static const struct optional_double NO_VALUE = {false, 0};
 
@@ -336,6 +336,122 @@ static void sparse_windows_cost_what_they_hold(void **state)
     }
 }
 
+/* ------------------------------------------------------------ the two ways of merging windows */
+
+/* Every ring decoded, merged, encoded; one that is the same as the last in full is written so. */
+static void merge_by_decoding(struct buf *out, const struct feature *f, struct part a,
+                              struct part b)
+{
+    struct cursor i = cursor_of(a.body.data, a.body.len), k = cursor_of(b.body.data, b.body.len);
+    struct ring x = {0}, y = {0}, both;
+    struct buf one = {0}, last = {0};
+    for (size_t w = 0; w < f->window_count; w++) {
+        int64_t a_newest = floor_of(a.newest_ms, f->windows[w].bucket_ms);
+        int64_t b_newest = floor_of(b.newest_ms, f->windows[w].bucket_ms);
+        int64_t newest = a_newest > b_newest ? a_newest : b_newest;
+        ring_decode(&x, &i, f->kind);
+        ring_decode(&y, &k, f->kind);
+        ring_merge(&both, &x, newest - a_newest, &y, newest - b_newest, f->kind);
+        buf_reset(&one);
+        ring_encode(&one, &both, f->kind);
+        if (one.len > 1 && str_equal(buf_str(&one), buf_str(&last))) {
+            buf_put_u8(out, RING_SAME);
+            continue;
+        }
+        buf_put_str(out, buf_str(&one));
+        buf_reset(&last);
+        buf_put_str(&last, buf_str(&one));
+    }
+    buf_free(&one);
+    buf_free(&last);
+}
+
+static const char *const WINDOWED[] = {
+    "scope: user, count: {event: a, windows: [5m, 7s, 8s, 1h]}",
+    "scope: user, sum: {event: a, windows: [5m, 7s, 1h]}",
+    "scope: user, mean: {event: a, windows: [7s, 8s]}",
+    "scope: user, min: {event: a, windows: [5m, 7s]}",
+    "scope: user, max: {event: a, windows: [30d, 31d, 7s]}",
+    "scope: user, rate: {of: a, per: b, windows: [5m, 6m, 7s, 30d], weight: 2, prior: 0.25}",
+};
+enum { WINDOWED_COUNT = sizeof WINDOWED / sizeof *WINDOWED };
+
+/* Many contributions, and one or a few near them: before, at the same time, or behind. */
+static void any_two(struct kept two[2], const struct feature *f, struct random *r)
+{
+    int64_t spread_ms = (int64_t[]){1, 500, 8000, 200000, 400000, 3000000}[random_below(r, 6)];
+    for (int64_t i = random_below(r, 60); i > 0; i--) {
+        struct plain p = any_plain(r, spread_ms);
+        add_plain(&two[0], f, &p);
+    }
+    for (int64_t i = 1 + random_below(r, 3) * random_below(r, 3); i > 0; i--) {
+        struct plain p = any_plain(r, 1 + random_below(r, 2) * 100);
+        p.time_ms += two[0].part.newest_ms + random_below(r, 3) * random_below(r, spread_ms);
+        add_plain(&two[1], f, &p);
+    }
+}
+
+static void windows_merge_into_the_bytes_that_decoding_and_merging_makes(void **state)
+{
+    (void)state;
+    struct random random = {6};
+    for (int round = 0; round < 3000; round++) {
+        struct feature_set *set = definition(WINDOWED[round % WINDOWED_COUNT]);
+        const struct feature *f = &set->features[0];
+        struct kept two[2] = {0};
+        any_two(two, f, &random);
+        for (int turned = 0; turned < 2 && two[0].part.seen && two[1].part.seen; turned++) {
+            struct buf got = {0}, expected = {0};
+            aggregate_merge(&got, f, two[turned].part, two[!turned].part);
+            merge_by_decoding(&expected, f, two[turned].part, two[!turned].part);
+            assert_bytes(&got, expected.data, expected.len);
+            buf_free(&got);
+            buf_free(&expected);
+        }
+        kept_free(&two[0]);
+        kept_free(&two[1]);
+        feature_set_free(set);
+    }
+}
+
+/* What can be read of a damaged body does not depend on the way of merging. */
+static void damaged_windows_merge_into_what_decoding_and_merging_makes(void **state)
+{
+    (void)state;
+    struct random random = {7};
+    for (int round = 0; round < 3000; round++) {
+        struct feature_set *set = definition(WINDOWED[round % WINDOWED_COUNT]);
+        const struct feature *f = &set->features[0];
+        struct kept two[2] = {0};
+        any_two(two, f, &random);
+        for (int times = 0; times < 30 && two[0].part.seen && two[1].part.seen; times++) {
+            struct buf got = {0}, expected = {0};
+            struct part a = two[0].part, b = two[1].part;
+            size_t whole = a.body.len, cut = (size_t)random_below(&random, (int64_t)whole + 1);
+            struct str bad = exact_copy(str_bytes(a.body.data, times % 3 ? whole : cut));
+            damage(bad, &random);
+            a.body = bad;
+            aggregate_merge(&got, f, times % 2 ? a : b, times % 2 ? b : a);
+            merge_by_decoding(&expected, f, times % 2 ? a : b, times % 2 ? b : a);
+            struct cursor i = cursor_of(got.data, got.len);
+            struct cursor k = cursor_of(expected.data, expected.len);
+            struct ring x = {0}, y = {0};
+            for (size_t w = 0; w < f->window_count; w++) {
+                ring_decode(&x, &i, f->kind);
+                ring_decode(&y, &k, f->kind);
+                same_rings(&x, &y);
+            }
+            assert_false(i.bad || cursor_left(&i));
+            buf_free(&got);
+            buf_free(&expected);
+            free((char *)(uintptr_t)bad.data);
+        }
+        kept_free(&two[0]);
+        kept_free(&two[1]);
+        feature_set_free(set);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -346,6 +462,8 @@ int main(void)
         cmocka_unit_test(sums_that_cancel_are_exact),
         cmocka_unit_test(long_sums_do_not_drift),
         cmocka_unit_test(sparse_windows_cost_what_they_hold),
+        cmocka_unit_test(windows_merge_into_the_bytes_that_decoding_and_merging_makes),
+        cmocka_unit_test(damaged_windows_merge_into_what_decoding_and_merging_makes),
     };
     return RUN(tests);
 }

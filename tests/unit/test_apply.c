@@ -1,4 +1,5 @@
 #include "feature/apply.h"
+#include "feature/ring.h"
 #include "unit.h"
 
 #include "support/fixture.h"
@@ -17,17 +18,23 @@ struct fixture {
     struct feature_set *set;
     struct entities *users, *propositions;
     struct apply *apply;
-    struct table *deltas;
+    struct deltas *deltas;
     struct buf record;
 };
 
-static void start(struct fixture *x)
+static void start_with(struct fixture *x, const char *definition_text)
 {
     struct err e = {0};
-    *x = (struct fixture){.set = definitions(SET), .deltas = table_new()};
+    *x = (struct fixture){.set = definitions(definition_text)};
+    assert_int_equal(deltas_new(&x->deltas, x->set, &e), 0);
     assert_int_equal(entities_new(&x->users, x->set, SIDE_USER, &e), 0);
     assert_int_equal(entities_new(&x->propositions, x->set, SIDE_PROPOSITION, &e), 0);
     assert_int_equal(apply_new(&x->apply, x->set, x->users, x->propositions, 256, false, &e), 0);
+}
+
+static void start(struct fixture *x)
+{
+    start_with(x, SET);
 }
 
 static void stop(struct fixture *x)
@@ -35,7 +42,7 @@ static void stop(struct fixture *x)
     apply_free(x->apply);
     entities_free(x->users);
     entities_free(x->propositions);
-    table_free(x->deltas);
+    deltas_free(x->deltas);
     buf_free(&x->record);
     feature_set_free(x->set);
 }
@@ -53,6 +60,31 @@ static int apply_one(struct fixture *x, const struct event *event, enum applied 
     buf_free(&x->record);
     x->record = after;
     return 0;
+}
+
+static int append(void *arg, struct str key, struct str cell, struct err *e)
+{
+    (void)e;
+    buf_put_sized(arg, key);
+    buf_put_sized(arg, cell);
+    return 0;
+}
+
+/* Appends all that was told so far, key by key; it stays. */
+static void tell(struct fixture *x, struct buf *out)
+{
+    struct err e = {0};
+    assert_int_equal(deltas_each(x->deltas, append, out, &e), 0);
+    assert_true(buf_ok(out));
+}
+
+static void assert_nothing_told(struct fixture *x)
+{
+    struct buf told = {0};
+    tell(x, &told);
+    assert_int_equal(told.len, 0);
+    assert_int_equal(deltas_count(x->deltas), 0);
+    assert_int_equal(deltas_contributions(x->deltas), 0);
 }
 
 /* A proposition with so many tags, and as many of another list. */
@@ -85,14 +117,14 @@ static void a_repeat_changes_nothing(void **state)
     struct event click = event_of(&place, "id", "click", "u", 1000, "p");
     assert_int_equal(apply_one(&x, &click, &outcome, &e), 0);
     assert_int_equal(outcome, APPLY_DONE);
-    size_t deltas = table_count(x.deltas);
+    size_t deltas = deltas_count(x.deltas);
     struct buf before = {0};
     buf_put_str(&before, buf_str(&x.record));
-    table_clear(x.deltas);
+    deltas_clear(x.deltas);
     click.timestamp = 2000;
     assert_int_equal(apply_one(&x, &click, &outcome, &e), 0);
     assert_int_equal(outcome, APPLY_REPEATED);
-    assert_int_equal(table_count(x.deltas), 0);
+    assert_nothing_told(&x);
     assert_true(deltas > 0);
     assert_bytes(&x.record, before.data, before.len);
     buf_free(&before);
@@ -110,7 +142,7 @@ static void an_event_of_no_feature_leaves_its_id_alone(void **state)
     struct event other = event_of(&place, "id", "scroll", "u", 1000, "p");
     assert_int_equal(apply_one(&x, &other, &outcome, &e), 0);
     assert_int_equal(outcome, APPLY_DONE);
-    assert_int_equal(table_count(x.deltas), 0);
+    assert_nothing_told(&x);
     assert_int_equal(x.record.len,
                      1 + 6 + 3); /* one id, three scopes of the user without anything */
     other.event = str_of("click");
@@ -132,19 +164,77 @@ static void more_keys_than_a_million_are_refused_and_nothing_changes(void **stat
     struct event click = event_of(&place, "a", "click", "u", 1000, "small");
     assert_int_equal(apply_one(&x, &click, &outcome, &e), 0);
     /* tags 2, tags x more 6, global 1, total 1; the user's own are in the record. */
-    assert_int_equal(table_count(x.deltas), 10);
-    struct buf before = {0};
+    assert_int_equal(deltas_count(x.deltas), 10);
+    /* tags 2, tags x more 6, and the total once for each of the user's 6 keys; global is merged. */
+    assert_int_equal(deltas_contributions(x.deltas), 14);
+    struct buf before = {0}, told = {0}, told_after = {0};
+    tell(&x, &told);
     buf_put_str(&before, buf_str(&x.record));
     struct event large = event_of(&place, "b", "click", "u", 1000, "huge");
     assert_int_equal(apply_one(&x, &large, &outcome, &e), ERR_TOO_LARGE);
     assert_contains(e.msg, "more than 1000000 keys");
-    assert_int_equal(table_count(x.deltas), 10);
+    tell(&x, &told_after);
+    assert_bytes(&told_after, told.data, told.len);
     assert_bytes(&x.record, before.data, before.len);
     /* Its id is not taken. */
     large.propositions.items[0] = str_of("small");
     assert_int_equal(apply_one(&x, &large, &outcome, &e), 0);
     assert_int_equal(outcome, APPLY_DONE);
     buf_free(&before);
+    buf_free(&told);
+    buf_free(&told_after);
+    stop(&x);
+}
+
+/* What the total's cell holds. */
+struct total {
+    const struct feature_set *set;
+    struct ring ring;
+};
+
+static int read_total(void *arg, struct str shared, struct str cell, struct err *e)
+{
+    struct total *t = arg;
+    size_t scope;
+    struct str key;
+    (void)e;
+    assert_true(shared_key_parse(t->set, shared, &scope, &key));
+    if (!t->set->scopes[scope].is_total)
+        return 0;
+    struct part p = cell_part(cell, 0);
+    struct cursor c = cursor_of(p.body.data, p.body.len);
+    ring_decode(&t->ring, &c, FEATURE_RATE);
+    return 0;
+}
+
+static void a_total_sees_a_contribution_once_for_each_key_that_it_went_to(void **state)
+{
+    (void)state;
+    struct fixture x;
+    struct str shown[4] = {str_of("small"), str_of("large"), str_of("small"), str_of("unknown")};
+    enum applied outcome;
+    struct err e = {0};
+    start_with(&x, "features:\n  - {name: r, scope: proposition.tags*proposition.more, rate: {of: "
+                   "click, per: view, windows: [1h], weight: 1, prior: global}}\n");
+    put_lists(&x, "small", 2, 1);
+    put_lists(&x, "large", 10, 3);
+    static const char *const names[] = {"click", "view", "view"};
+    for (size_t i = 0; i < 3; i++) {
+        struct event event = {.event_id = str_of(i == 2 ? "c"
+                                                 : i    ? "b"
+                                                        : "a"),
+                              .event = str_of(names[i]),
+                              .user_id = str_of("u"),
+                              .timestamp = 5,
+                              .propositions = list_of(shown, 4 - i)};
+        assert_int_equal(apply_one(&x, &event, &outcome, &e), 0);
+    }
+    struct total total = {.set = x.set};
+    assert_int_equal(deltas_each(x.deltas, read_total, &total, &e), 0);
+    assert_int_equal(total.ring.count, 1);
+    assert_int_equal(total.ring.buckets[0].n, 34);        /* 2 + 30 + 2 + 0 */
+    assert_int_equal(total.ring.buckets[0].per, 34 + 32); /* and without the last two, 2 + 30 */
+    assert_int_equal(deltas_contributions(x.deltas), 2 * (34 + 34 + 32));
     stop(&x);
 }
 
@@ -229,13 +319,12 @@ static void a_kafka_timestamp_at_the_end_of_time_is_just_late(void **state)
 static void without_memory_it_fails_or_does_all(void **state)
 {
     (void)state;
-    struct buf expected = {0};
-    size_t expected_deltas = 0;
+    struct buf expected = {0}, expected_deltas = {0};
     for (int n = 0;; n++) {
         struct fixture x;
         struct str list[3] = {str_of("small"), str_of("other"), str_of("small")};
         struct text_entry device = {str_of("device"), str_of("tv")};
-        struct buf after = {0};
+        struct buf after = {0}, told = {0};
         enum applied outcome;
         struct err e = {0};
         start(&x);
@@ -255,21 +344,23 @@ static void without_memory_it_fails_or_does_all(void **state)
         if (n == 0) {
             assert_int_equal(rc, 0);
             buf_put_str(&expected, buf_str(&after));
-            expected_deltas = table_count(x.deltas);
+            tell(&x, &expected_deltas);
         } else if (rc == 0) {
             assert_bytes(&after, expected.data, expected.len);
-            if (table_count(x.deltas) != expected_deltas)
-                fail_msg("allocation %d failed in silence: %zu deltas instead of %zu", n,
-                         table_count(x.deltas), expected_deltas);
+            tell(&x, &told);
+            if (!str_equal(buf_str(&told), buf_str(&expected_deltas)))
+                fail_msg("allocation %d failed in silence: the deltas are others", n);
         } else {
             assert_int_equal(rc, ERR_NOMEM);
         }
         buf_free(&after);
+        buf_free(&told);
         stop(&x);
         if (n && !failed)
             break;
     }
     buf_free(&expected);
+    buf_free(&expected_deltas);
 }
 
 /* The device is a value of its own, held in memory that may be short. */
@@ -306,6 +397,7 @@ int main(void)
         cmocka_unit_test(a_repeat_changes_nothing),
         cmocka_unit_test(an_event_of_no_feature_leaves_its_id_alone),
         cmocka_unit_test(more_keys_than_a_million_are_refused_and_nothing_changes),
+        cmocka_unit_test(a_total_sees_a_contribution_once_for_each_key_that_it_went_to),
         cmocka_unit_test(the_time_of_an_event_is_the_earlier_of_its_two),
         cmocka_unit_test(events_that_make_no_sense_are_refused_with_reason),
         cmocka_unit_test(without_memory_it_fails_or_does_all),

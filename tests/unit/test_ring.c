@@ -1,7 +1,7 @@
 #include "feature/ring.h"
 #include "unit.h"
 
-#include "support/fixture.h"
+#include "support/rings.h"
 
 #include <limits.h>
 
@@ -23,43 +23,6 @@ static struct ring ring_of(uint8_t age, struct bucket b)
     r.ages[0] = age;
     r.buckets[0] = b;
     return r;
-}
-
-/* Ages ascending, contents as the kind has them. */
-static struct ring any_ring(struct random *r, enum feature_kind kind)
-{
-    struct ring out;
-    out.count = 0;
-    for (int age = (int)random_below(r, 5); age < REMEMBERED_BUCKETS;
-         age += 1 + (int)random_below(r, 20)) {
-        struct bucket b = {0};
-        if (kind == FEATURE_COUNT || kind == FEATURE_MEAN || kind == FEATURE_GAP ||
-            kind == FEATURE_RATE)
-            b.n = 1 + (uint64_t)random_below(r, 3) * (uint64_t)random_below(r, 1000);
-        if (kind == FEATURE_RATE)
-            b.per = (uint64_t)random_below(r, 3) * (uint64_t)random_below(r, 1000);
-        if (kind == FEATURE_RATE && random_below(r, 3) == 0)
-            b = (struct bucket){.n = 0, .per = 1};
-        if (kind != FEATURE_COUNT && kind != FEATURE_RATE)
-            b.sum.high = random_unit(r) * 1000 - 500;
-        if ((kind == FEATURE_SUM || kind == FEATURE_MEAN) && random_below(r, 2))
-            b.sum.low = b.sum.high * 1e-17;
-        out.ages[out.count] = (uint8_t)age;
-        out.buckets[out.count++] = b;
-    }
-    return out;
-}
-
-static void same_rings(const struct ring *a, const struct ring *b)
-{
-    assert_int_equal(a->count, b->count);
-    for (size_t i = 0; i < a->count; i++) {
-        assert_int_equal(a->ages[i], b->ages[i]);
-        assert_int_equal(a->buckets[i].n, b->buckets[i].n);
-        assert_int_equal(a->buckets[i].per, b->buckets[i].per);
-        assert_true(a->buckets[i].sum.high == b->buckets[i].sum.high);
-        assert_true(a->buckets[i].sum.low == b->buckets[i].sum.low);
-    }
 }
 
 static void what_was_encoded_is_read_back(void **state)

@@ -177,6 +177,36 @@ static void without_memory_nothing_is_changed(void **state)
     fail_alloc_end();
 }
 
+/* Keys that are there, that are not, and that have gone, at every number of entries. */
+static void what_is_fetched_ahead_is_left_as_it_is(void **state)
+{
+    (void)state;
+    enum { KEYS = 3000 };
+    struct table *t = table_new();
+    char text[32];
+    for (unsigned n = 0; n < KEYS; n++) {
+        for (int step = 0; step < TABLE_FETCHES; step++)
+            for (unsigned k = n > 3 ? n - 3 : 0; k < n + 3; k++)
+                table_fetch(t, key_of(text, k), step);
+        uint32_t id = table_insert(t, key_of(text, n));
+        assert_true(table_set(t, id, key_of(text, n)));
+        if (n % 3 == 2)
+            table_remove(t, table_find(t, key_of(text, n / 3)));
+        size_t bytes = table_bytes(t);
+        for (int step = 0; step < TABLE_FETCHES; step++)
+            table_fetch(t, key_of(text, n / 2), step);
+        assert_int_equal(table_bytes(t), bytes);
+        assert_int_equal(table_count(t), n + 1 - (n + 1) / 3);
+    }
+    for (unsigned n = 0; n < KEYS; n++) {
+        uint32_t id = table_find(t, key_of(text, n));
+        assert_int_equal(id == TABLE_NONE, n < KEYS / 3);
+        if (id != TABLE_NONE)
+            assert_true(str_equal(table_value(table_get(t, id)), key_of(text, n)));
+    }
+    table_free(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -186,6 +216,7 @@ int main(void)
         cmocka_unit_test(the_walk_meets_each_key_once_also_while_it_removes),
         cmocka_unit_test(a_new_key_has_no_tag_flags_or_value_also_in_a_number_used_before),
         cmocka_unit_test(a_cleared_table_is_empty_and_usable),
+        cmocka_unit_test(what_is_fetched_ahead_is_left_as_it_is),
         cmocka_unit_test(its_bytes_grow_and_shrink_with_what_it_holds),
         cmocka_unit_test(without_memory_nothing_is_changed),
     };

@@ -49,7 +49,8 @@ struct world {
     struct apply *apply;
     struct vectors *vectors;
     struct shared_cells *shared;
-    struct table *records, *deltas;
+    struct table *records;
+    struct deltas *deltas;
     struct buf after;
     struct arena arena;
     struct random random;
@@ -73,7 +74,7 @@ static void set_up(struct world *w, uint64_t seed)
     struct err e;
     *w = (struct world){.set = definitions(SET), .random = {seed}};
     w->records = table_new();
-    w->deltas = table_new();
+    assert_int_equal(deltas_new(&w->deltas, w->set, &e), 0);
     assert_int_equal(entities_new(&w->users, w->set, SIDE_USER, &e), 0);
     assert_int_equal(entities_new(&w->propositions, w->set, SIDE_PROPOSITION, &e), 0);
     assert_int_equal(apply_new(&w->apply, w->set, w->users, w->propositions, 8, false, &e), 0);
@@ -89,7 +90,7 @@ static void tear_down(struct world *w)
     entities_free(w->users);
     entities_free(w->propositions);
     table_free(w->records);
-    table_free(w->deltas);
+    deltas_free(w->deltas);
     buf_free(&w->after);
     arena_free(&w->arena);
     feature_set_free(w->set);
@@ -147,6 +148,12 @@ static struct text_map context_of(struct world *w, struct text_entry *place)
     return (struct text_map){place, random_below(&w->random, 6) != 0};
 }
 
+static int merge_delta(void *arg, struct str key, struct str cell, struct err *e)
+{
+    struct world *w = arg;
+    return shared_cells_merge(w->shared, key, cell, e);
+}
+
 static void put_event(struct world *w, int64_t time_ms)
 {
     struct random *r = &w->random;
@@ -166,16 +173,12 @@ static void put_event(struct world *w, int64_t time_ms)
     for (size_t i = 0; i < event.propositions.count; i++)
         shown[i] = str_of(proposition_name((size_t)random_below(r, PROPOSITIONS)));
     uint32_t user = table_insert(w->records, event.user_id);
-    table_clear(w->deltas);
+    deltas_clear(w->deltas);
     assert_int_equal(apply_event(w->apply, &event, time_ms, record_of(w, event.user_id), &w->after,
                                  w->deltas, &outcome, &e),
                      0);
     assert_true(table_set(w->records, user, buf_str(&w->after)));
-    for (uint32_t t = table_first(w->deltas); t != TABLE_NONE; t = table_next(w->deltas, t)) {
-        const struct table_entry *delta = table_get(w->deltas, t);
-        assert_int_equal(shared_cells_merge(w->shared, table_key(delta), table_value(delta), &e),
-                         0);
-    }
+    assert_int_equal(deltas_each(w->deltas, merge_delta, w, &e), 0);
 }
 
 /* ------------------------------------------------------------ the plain way */

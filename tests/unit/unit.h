@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -35,4 +36,6 @@ static inline void assert_contains(const char *text, const char *part)
         fail_msg("\"%s\" is not in \"%s\"", part, text);
 }
 
-#define RUN(tests) cmocka_run_group_tests(tests, NULL, NULL)
+/* All tests, or the one that TEST_ONLY names. */
+#define RUN(tests)                                                                                 \
+    (cmocka_set_test_filter(getenv("TEST_ONLY")), cmocka_run_group_tests(tests, NULL, NULL))
