@@ -9,7 +9,13 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { REPEATED_EVENTS = 64, LINES_PER_PERIOD = 5, PERIOD_MS = 10000 };
+enum {
+    REPEATED_EVENTS = 64,
+    LINES_PER_PERIOD = 5,
+    PERIOD_MS = 10000,
+    LINE_BYTES = 4096, /* had from the start: what is said of want of memory fits */
+    END_BYTES = 64,    /* room for the end of a line, however it ends */
+};
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
 
@@ -38,6 +44,8 @@ void log_init(const char *worker, const char *instance, enum log_level level)
     sink.worker = worker;
     sink.instance = instance;
     sink.level = level;
+    buf_reset(&sink.line);
+    buf_reserve(&sink.line, LINE_BYTES);
     pthread_mutex_unlock(&sink.lock);
 }
 
@@ -117,6 +125,27 @@ static void put_field(struct buf *b, const struct log_field *f)
         json_put_number(b, f->real);
 }
 
+/* *whole becomes the length up to the last one that is there completely, with room for the end. */
+static void put_fields(struct buf *b, const struct log_field *fields, size_t n, size_t *whole)
+{
+    for (size_t i = 0; i < n; i++) {
+        put_field(b, &fields[i]);
+        if (buf_reserve(b, END_BYTES))
+            *whole = b->len;
+    }
+}
+
+/* Without memory a line ends with the last field that fits; in that of log_init(), all that matters
+ * does. */
+static void cut(struct buf *b, size_t whole)
+{
+    if (!whole)
+        return;
+    buf_reset(b);
+    b->len = whole;
+    buf_put_text(b, ",\"cut\":\"out of memory\"");
+}
+
 void log_write(enum log_level level, const char *event, const struct log_field *fields, size_t n)
 {
     if (level < sink.level)
@@ -138,10 +167,11 @@ void log_write(enum log_level level, const char *event, const struct log_field *
                level_names[level]);
     struct log_field first[] = {LOG_TEXT("worker", sink.worker),
                                 LOG_TEXT("instance", sink.instance), LOG_TEXT("event", event)};
-    for (size_t i = 0; i < sizeof first / sizeof *first; i++)
-        put_field(b, &first[i]);
-    for (size_t i = 0; i < n; i++)
-        put_field(b, &fields[i]);
+    size_t whole = 0;
+    put_fields(b, first, sizeof first / sizeof *first, &whole);
+    put_fields(b, fields, n, &whole);
+    if (!buf_ok(b))
+        cut(b, whole);
     if (suppressed)
         put_field(b, &LOG_INT("suppressed", suppressed));
     buf_put_text(b, "}\n");

@@ -70,10 +70,13 @@ const struct setting settings[SETTINGS] = {
     {"max_clock_skew_ms", SETTING_INTEGER, "300000", 0, DAY_MS,
      "an event further ahead of its Kafka timestamp is a dead letter"},
     {"max_keys_per_user", SETTING_INTEGER, "256", 1, 65535, "keys that a user keeps in one scope"},
-    {"recorder.batch_rows", SETTING_INTEGER, "20000", 1, 1000000,
-     "rows in one PostgreSQL transaction, at most"},
+    {"recorder.batch_rows", SETTING_INTEGER, "200000", 1, 1000000,
+     "rows in one PostgreSQL transaction, at most; fewer where they take it a second"},
     {"recorder.batch_interval_ms", SETTING_INTEGER, "200", 1, MINUTE_MS,
      "time that rows wait for others, at most"},
+    {"recorder.database", SETTING_TEXT, "", 0, 0,
+     "identity of a database that may take over from the one that was recorded in before; the "
+     "recorder says which when it refuses one"},
     {"ranker.budget_ms", SETTING_INTEGER, "10000", 1, DAY_MS,
      "for a request without a deadline: what has waited half of it is ranked by rules, what has "
      "waited longer is refused (degraded: overload)"},

@@ -20,7 +20,7 @@ struct setting {
     const char *help;     /* for a person; "": see the one before */
 };
 
-enum { SETTINGS = 47 };
+enum { SETTINGS = 48 };
 
 extern const struct setting settings[SETTINGS];
 

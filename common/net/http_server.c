@@ -125,6 +125,11 @@ int http_server_start(struct http_server **out, const char *address, int port, s
     s->metrics = m;
     s->handlers = *handlers;
     why = listen_on(s, at);
+    if (why == EAGAIN || why == ENOMEM) {
+        rc = err_set(e, ERR_NOMEM, "the thread of the HTTP server could not be started: %s",
+                     strerror(why));
+        goto out;
+    }
     if (why) {
         rc =
             err_set(e, ERR_IO,

@@ -26,7 +26,8 @@ struct http_handlers {
 };
 
 /* Listens on address:port (port 0: any free one). Borrows metrics and handlers. Fails with
- * ERR_INVALID (address), ERR_IO (port taken: says so and what to set). */
+ * ERR_INVALID (address), ERR_IO (port taken: says so and what to set), ERR_NOMEM (memory or its
+ * thread could not be had). */
 int http_server_start(struct http_server **out, const char *address, int port, struct metrics *m,
                       const struct http_handlers *handlers, struct err *e);
 int http_server_port(const struct http_server *s);

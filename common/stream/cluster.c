@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "stream/kafka.h"
 #include "stream/refusal.h"
+#include "stream/starved.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -61,6 +62,8 @@ int cluster_wait(struct worker_env *env, struct err *e)
     if (rc)
         return rc;
     while ((rc = ask(rk, e)) == ERR_UNAVAILABLE && !worker_stopping()) {
+        if ((rc = starved_check(e)))
+            break;
         say(env, &said, e);
         worker_alive(env);
         clock_sleep_ms(SLICE_MS);

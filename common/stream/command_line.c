@@ -1,5 +1,6 @@
 #include "stream/command_line.h"
 
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "stream/kafka.h"
 
@@ -90,7 +91,7 @@ static void read_options(struct request *r, const struct worker *w, int argc, ch
         else if (option == 'h')
             print_help(w);
         else if (option == 'v')
-            printf("flotilla-%s %s\n", w->name, FLOTILLA_VERSION);
+            printf("flotilla-%s %s%s\n", w->name, FLOTILLA_VERSION, failpoint_build());
         else if (option == 'l')
             conf_reference(&b);
         else if (option != 's') {

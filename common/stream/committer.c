@@ -1,14 +1,17 @@
 #include "stream/committer.h"
 
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "stream/headers.h"
 #include "stream/kafka.h"
+#include "stream/starved.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 
-enum { INIT_TIMEOUT_MS = 60000, CALL_TIMEOUT_MS = 10000, RETRY_MS = 100 };
+enum { CALL_TIMEOUT_MS = 10000, RETRY_MS = 100, ASK_TIMEOUT_MS = 1000, MAX_TOPICS = 16 };
 
 struct committer {
     rd_kafka_t *producer;
@@ -47,8 +50,18 @@ static enum outcome outcome_of(rd_kafka_error_t *error, const char *what, struct
         break;
     case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
         err_set(e, ERR_FATAL,
-                "%s: a record is larger than its topic's max.message.bytes: run `flotilla topics "
-                "check`",
+                "%s: a record, or a batch of records (at most kafka.batch.size bytes), is larger "
+                "than its topic's max.message.bytes; the line before names the topic: run "
+                "`flotilla topics check`",
+                what);
+        o = OUTCOME_FAILED;
+        break;
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+        err_set(e, ERR_FATAL,
+                "%s: a topic that is written to is not there any more: run `flotilla topics "
+                "create` and start again",
                 what);
         o = OUTCOME_FAILED;
         break;
@@ -60,11 +73,12 @@ static enum outcome outcome_of(rd_kafka_error_t *error, const char *what, struct
     return o;
 }
 
-/* A call that is made again while librdkafka says that it may be. */
+/* A call that is made again while librdkafka says that it may be; not without a thread that could
+ * make it. */
 #define RETRIED(error, call)                                                                       \
     do {                                                                                           \
         (error) = (call);                                                                          \
-        if (!(error) || !rd_kafka_error_is_retriable(error))                                       \
+        if (!(error) || !rd_kafka_error_is_retriable(error) || starved_check(NULL))                \
             break;                                                                                 \
         LOG_WARN("transaction_retry", LOG_TEXT("error", rd_kafka_error_string(error)));            \
         rd_kafka_error_destroy(error);                                                             \
@@ -93,8 +107,10 @@ static int produce(struct committer *c, const struct outbox *o, const struct out
         };
         /* Not copied: the outbox outlives the transaction. Headers are the producer's once it has
          * the record. */
+        FAILPOINT("committer.before_record");
         rd_kafka_error_t *error =
             rd_kafka_produceva(c->producer, fields, sizeof fields / sizeof *fields);
+        FAILPOINT("committer.record_produced");
         if (!error)
             return 0;
         rd_kafka_resp_err_t code = rd_kafka_error_code(error);
@@ -120,7 +136,9 @@ static enum outcome abort_it(struct committer *c, enum outcome because, struct e
     rd_kafka_error_t *error;
     metric_add(c->aborted, 1);
     LOG_WARN("transaction_aborted", LOG_ERR(e));
+    FAILPOINT("committer.before_abort");
     RETRIED(error, rd_kafka_abort_transaction(c->producer, -1));
+    FAILPOINT("committer.aborted");
     struct err why = {0};
     enum outcome o = outcome_of(error, "abort transaction", &why);
     if (o == OUTCOME_DONE)
@@ -129,9 +147,31 @@ static enum outcome abort_it(struct committer *c, enum outcome because, struct e
     return OUTCOME_FAILED;
 }
 
+/* Records for a topic that was deleted just time out: what librdkafka does not say is asked for. */
+static bool is_topic_missing(struct committer *c, const struct outbox *o, struct err *e)
+{
+    const char *asked[MAX_TOPICS] = {NULL};
+    int topics = 0, partitions;
+    for (size_t i = 0; i < outbox_count(o); i++) {
+        const char *topic = outbox_record(o, i)->topic;
+        int at = 0;
+        while (at < topics && asked[at] != topic)
+            at++;
+        if (at < topics || topics == MAX_TOPICS)
+            continue;
+        asked[topics++] = topic;
+        if (kafka_partition_count(c->producer, topic, ASK_TIMEOUT_MS, &partitions, e) ==
+            ERR_NOT_FOUND)
+            return true;
+    }
+    return false;
+}
+
 static enum outcome try_once(struct committer *c, struct outbox *o, struct err *e)
 {
+    FAILPOINT("committer.before_begin");
     rd_kafka_error_t *error = rd_kafka_begin_transaction(c->producer);
+    FAILPOINT("committer.begun");
     if (error)
         return outcome_of(error, "begin transaction", e) == OUTCOME_AGAIN
                    ? abort_it(c, OUTCOME_AGAIN, e)
@@ -142,15 +182,22 @@ static enum outcome try_once(struct committer *c, struct outbox *o, struct err *
             return abort_it(c, rc == ERR_FATAL ? OUTCOME_FAILED : OUTCOME_AGAIN, e);
         if (i % 1000 == 0)
             rd_kafka_poll(c->producer, 0);
+        FAILPOINT_WHEN(i == 0, "committer.first_produced");
+        FAILPOINT_WHEN(i == outbox_count(o) / 2, "committer.half_produced");
     }
+    FAILPOINT("committer.all_produced");
     enum outcome outcome = OUTCOME_DONE;
     if (o->offsets && o->offsets->cnt) {
+        FAILPOINT("committer.before_offsets");
         RETRIED(error, rd_kafka_send_offsets_to_transaction(c->producer, o->offsets, o->group,
                                                             CALL_TIMEOUT_MS));
+        FAILPOINT("committer.offsets_sent");
         outcome = outcome_of(error, "send offsets to transaction", e);
     }
     if (outcome == OUTCOME_DONE) {
+        FAILPOINT("committer.before_commit");
         RETRIED(error, rd_kafka_commit_transaction(c->producer, CALL_TIMEOUT_MS));
+        FAILPOINT("committer.committed");
         outcome = outcome_of(error, "commit transaction", e);
     }
     if (outcome == OUTCOME_AGAIN || outcome == OUTCOME_REJECTED)
@@ -163,6 +210,8 @@ static enum commit_state write_epoch(struct committer *c, struct outbox *o, stru
     int64_t started_us = clock_monotonic_us();
     enum outcome outcome;
     while ((outcome = try_once(c, o, e)) == OUTCOME_AGAIN) {
+        if (is_topic_missing(c, o, e))
+            return COMMIT_FAILED;
         pthread_mutex_lock(&c->lock);
         bool stop = c->stop;
         pthread_mutex_unlock(&c->lock);
@@ -194,7 +243,9 @@ static void *run(void *arg)
         struct outbox *o = &c->outboxes[1 - c->filling];
         struct err e = {0};
         pthread_mutex_unlock(&c->lock);
+        FAILPOINT("committer.epoch_taken");
         enum commit_state state = write_epoch(c, o, &e);
+        FAILPOINT("committer.epoch_untold");
         pthread_mutex_lock(&c->lock);
         if (state != COMMIT_FAILED)
             outbox_reset(o); /* else the producer may hold its bytes until it is destroyed */
@@ -241,7 +292,9 @@ static int connect_producer(struct committer *c, const struct conf *conf, const 
     if ((rc = kafka_new(&c->producer, k, KAFKA_TRANSACTIONAL, e)))
         return rc;
     rd_kafka_error_t *error;
-    RETRIED(error, rd_kafka_init_transactions(c->producer, INIT_TIMEOUT_MS));
+    FAILPOINT("committer.before_init");
+    RETRIED(error, rd_kafka_init_transactions(c->producer, CALL_TIMEOUT_MS));
+    FAILPOINT("committer.initialized");
     if (error) {
         rc = err_set(e, ERR_FATAL, "start transactions as %s: %s%s", transactional_id,
                      rd_kafka_error_string(error), kafka_advice(rd_kafka_error_code(error)));
@@ -257,11 +310,18 @@ int committer_new(struct committer **out, const struct conf *conf, const char *c
     if (!c)
         return err_nomem(e);
     pthread_mutex_init(&c->lock, NULL);
-    pthread_cond_init(&c->changed, NULL);
+    /* Not the time of day, which may be set back by hours. */
+    pthread_condattr_t steady;
+    pthread_condattr_init(&steady);
+    pthread_condattr_setclock(&steady, CLOCK_MONOTONIC);
+    pthread_cond_init(&c->changed, &steady);
+    pthread_condattr_destroy(&steady);
     make_metrics(c, metrics);
     int rc = connect_producer(c, conf, client_id, transactional_id, e);
-    if (!rc && pthread_create(&c->thread, NULL, run, c))
-        rc = err_set(e, ERR_FATAL, "cannot start the committing thread");
+    int why = rc ? 0 : pthread_create(&c->thread, NULL, run, c);
+    if (why)
+        rc = err_set(e, why == EAGAIN ? ERR_NOMEM : ERR_FATAL,
+                     "cannot start the committing thread: %s", strerror(why));
     c->has_thread = !rc;
     if (rc)
         committer_free(c);
@@ -307,7 +367,7 @@ void committer_send(struct committer *c)
 static void wait_changed(struct committer *c, int wait_ms)
 {
     struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_nsec += (long)(wait_ms % 1000) * 1000000;
     until.tv_sec += wait_ms / 1000 + until.tv_nsec / 1000000000;
     until.tv_nsec %= 1000000000;

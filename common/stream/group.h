@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "stream/kafka.h"
 #include "stream/worker.h"
 
 #include <librdkafka/rdkafka.h>
@@ -13,10 +14,10 @@
 typedef void group_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
                              rd_kafka_topic_partition_list_t *list, void *arg);
 
-/* group: with the fleet's prefix. Borrows arg, for on_rebalance. Fails as kafka_conf_new() and
- * kafka_new(). */
-int group_consumer(rd_kafka_t **out, const struct worker_env *env, const char *group,
-                   group_rebalance *on_rebalance, void *arg, struct err *e);
+/* role: KAFKA_CONSUMER or KAFKA_GATHERER. group: with the fleet's prefix. Borrows arg, for
+ * on_rebalance. Fails as kafka_conf_new() and kafka_new(). */
+int group_consumer(rd_kafka_t **out, const struct worker_env *env, enum kafka_role role,
+                   const char *group, group_rebalance *on_rebalance, void *arg, struct err *e);
 
 /* Whether all topics are there; names end with NULL. Fails as kafka_partition_count(). */
 int group_find_topics(rd_kafka_t *rk, const char *const *names, struct err *e);

@@ -1,15 +1,18 @@
 #include "stream/kafka.h"
 
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "base/secret.h"
+#include "stream/gone.h"
 #include "stream/refusal.h"
+#include "stream/starved.h"
 
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { RETRY_MS = 50 };
+enum { RETRY_MS = 50, GATHER_MS = 100 /* that few records wait for more, at most */ };
 
 struct property {
     const char *name;
@@ -40,6 +43,14 @@ static const struct property for_consumers[] = {
     {"queued.max.messages.kbytes", "65536"},
     {"fetch.wait.max.ms", "100"},
     {"allow.auto.create.topics", "false"},
+    {NULL, NULL},
+};
+
+/* Records that come one by one would each cost a request, an answer and a turn of three threads,
+ * though what was handled waits for the next transaction: where there are few, the broker holds
+ * them back for a while. What fills this many bytes before goes at once. */
+static const struct property for_gatherers[] = {
+    {"fetch.min.bytes", "65536"},
     {NULL, NULL},
 };
 
@@ -86,6 +97,7 @@ static void on_log(const rd_kafka_t *rk, int level, const char *facility, const 
     if (strcmp(facility, "CONFWARN") == 0)
         return; /* a setting for consumers is passed to producers as well: that is meant */
     refusal_note(facility, text);
+    starved_note(facility, text);
     if (tell_partition(rk, facility, text))
         return;
     int n = snprintf(event, sizeof event, "kafka_%s", facility);
@@ -104,6 +116,7 @@ static void on_error(rd_kafka_t *rk, int code, const char *reason, void *arg)
 {
     (void)arg;
     rd_kafka_resp_err_t err = (rd_kafka_resp_err_t)code;
+    gone_note(err, reason);
     if (err == RD_KAFKA_RESP_ERR__FATAL) {
         char why[512];
         err = rd_kafka_fatal_error(rk, why, sizeof why);
@@ -151,10 +164,26 @@ static int pass(void *arg, const char *name, const char *value)
     return kafka_conf_put(p->k, name, value, p->e);
 }
 
-static int put_role(rd_kafka_conf_t *k, enum kafka_role role, struct err *e)
+static bool is_consumer(enum kafka_role role)
 {
-    if (role == KAFKA_CONSUMER)
-        return put_all(k, for_consumers, e);
+    return role == KAFKA_CONSUMER || role == KAFKA_GATHERER;
+}
+
+static int put_patience(rd_kafka_conf_t *k, const struct conf *c, struct err *e)
+{
+    char wait_ms[24];
+    int64_t half_ms = conf_int(c, "commit_interval_ms") / 2;
+    snprintf(wait_ms, sizeof wait_ms, "%d", half_ms < GATHER_MS ? (int)half_ms : GATHER_MS);
+    int rc = put_all(k, for_gatherers, e);
+    return rc ? rc : kafka_conf_put(k, "fetch.wait.max.ms", wait_ms, e);
+}
+
+static int put_role(rd_kafka_conf_t *k, const struct conf *c, enum kafka_role role, struct err *e)
+{
+    if (is_consumer(role)) {
+        int rc = put_all(k, for_consumers, e);
+        return !rc && role == KAFKA_GATHERER ? put_patience(k, c, e) : rc;
+    }
     if (role == KAFKA_ADMIN)
         return 0;
     int rc = put_all(k, for_producers, e);
@@ -174,7 +203,7 @@ int kafka_conf_new(rd_kafka_conf_t **out, const struct conf *c, enum kafka_role 
     if (!rc)
         rc = put_all(k, for_all, e);
     if (!rc)
-        rc = put_role(k, role, e);
+        rc = put_role(k, c, role, e);
     if (!rc)
         rc = conf_each_kafka(c, pass, &p);
     if (rc) {
@@ -188,15 +217,20 @@ int kafka_conf_new(rd_kafka_conf_t **out, const struct conf *c, enum kafka_role 
 int kafka_new(rd_kafka_t **out, rd_kafka_conf_t *k, enum kafka_role role, struct err *e)
 {
     char why[512];
-    rd_kafka_t *rk = rd_kafka_new(role == KAFKA_CONSUMER ? RD_KAFKA_CONSUMER : RD_KAFKA_PRODUCER, k,
-                                  why, sizeof why);
+    int rc = starved_probe(e);
+    if (rc) {
+        rd_kafka_conf_destroy(k);
+        return rc;
+    }
+    rd_kafka_t *rk =
+        rd_kafka_new(is_consumer(role) ? RD_KAFKA_CONSUMER : RD_KAFKA_PRODUCER, k, why, sizeof why);
     if (!rk) {
         rd_kafka_resp_err_t code = rd_kafka_last_error();
         rd_kafka_conf_destroy(k); /* Only a client that was made owns it. */
         return err_set(e, code == RD_KAFKA_RESP_ERR__INVALID_ARG ? ERR_INVALID : ERR_FATAL,
                        "cannot make a Kafka client: %s", why);
     }
-    if (role == KAFKA_CONSUMER)
+    if (is_consumer(role))
         rd_kafka_poll_set_consumer(rk);
     *out = rk;
     return 0;
@@ -331,6 +365,8 @@ static bool is_no_right(rd_kafka_resp_err_t code)
 
 const char *kafka_advice(rd_kafka_resp_err_t code)
 {
+    if (code == RD_KAFKA_RESP_ERR__BAD_COMPRESSION)
+        return ": the records are damaged, or memory to unpack them could not be had";
     return is_no_right(code) ? ": give its login the rights that `flotilla topics acls` lists" : "";
 }
 
@@ -362,7 +398,9 @@ int kafka_err(struct err *e, rd_kafka_resp_err_t code, const char *what)
 int kafka_halt(rd_kafka_t *rk, struct err *e)
 {
     rd_kafka_topic_partition_list_t *none = rd_kafka_topic_partition_list_new(0);
+    FAILPOINT("kafka.before_halt");
     rd_kafka_resp_err_t code = rd_kafka_assign(rk, none);
+    FAILPOINT("kafka.halted");
     rd_kafka_topic_partition_list_destroy(none);
     return code ? kafka_err(e, code, "stop reading") : 0;
 }

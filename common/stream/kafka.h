@@ -14,6 +14,8 @@
 
 enum kafka_role {
     KAFKA_CONSUMER,      /* reads committed records only; offsets are ours to keep */
+    KAFKA_GATHERER,      /* the same in no hurry: few records wait for more, at most half of
+                            commit_interval_ms */
     KAFKA_PRODUCER,      /* idempotent */
     KAFKA_TRANSACTIONAL, /* transactional.id must be set by the caller */
     KAFKA_ADMIN,         /* topics and groups */
@@ -31,7 +33,7 @@ int kafka_conf_new(rd_kafka_conf_t **out, const struct conf *c, enum kafka_role 
 int kafka_conf_put(rd_kafka_conf_t *k, const char *name, const char *value, struct err *e);
 
 /* A client; takes k in any case. Fails with ERR_INVALID (settings that do not go together),
- * ERR_FATAL. */
+ * ERR_NOMEM (memory, or the threads of a client, could not be had), ERR_FATAL. */
 int kafka_new(rd_kafka_t **out, rd_kafka_conf_t *k, enum kafka_role role, struct err *e);
 
 /* Number of partitions of a topic. Fails with ERR_NOT_FOUND (no such topic: says how to make it),
@@ -61,8 +63,8 @@ int kafka_partition_of(struct str key, int n);
  */
 int kafka_message_err(struct err *e, rd_kafka_t *rk, const rd_kafka_message_t *m, const char *what);
 
-/* What to do about a right that is missing, to stand behind an error: ": give …"; "" for any other
- * code. */
+/* What to do about a right that is missing, or what else may be meant, to stand behind an error:
+ * ": give …"; "" for any other code. */
 const char *kafka_advice(rd_kafka_resp_err_t code);
 
 /* An error of librdkafka as ours: ERR_UNAVAILABLE where trying again may help, ERR_FENCED, else

@@ -17,6 +17,9 @@ int life_new(struct life **out, const struct worker *w, const struct worker_env 
              struct err *e);
 void life_free(struct life *l); /* NULL is fine */
 
+/* Called while a turn waits for a server: the process is well, but what it does stands still. */
+void life_alive(struct life *l);
+
 /* Called once a turn, before it. Reads how much memory and time the process has used, about once a
  * second. */
 void life_turn(struct life *l);

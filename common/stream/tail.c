@@ -1,6 +1,7 @@
 #include "stream/tail.h"
 
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "stream/kafka.h"
 
@@ -95,8 +96,11 @@ void tail_free(struct tail *t)
     if (t->held)
         rd_kafka_message_destroy(t->held);
     if (t->consumer) {
+        FAILPOINT("tail.before_close");
         rd_kafka_assign(t->consumer, NULL);
+        FAILPOINT("tail.released");
         rd_kafka_consumer_close(t->consumer);
+        FAILPOINT("tail.closed");
         rd_kafka_destroy(t->consumer);
     }
     if (t->probe)
@@ -183,7 +187,9 @@ int tail_start(struct tail *t, struct err *e)
             ->offset = t->partitions[i].first;
     for (size_t i = 0; i < t->count; i++)
         learn_leaders(t, i);
+    FAILPOINT("tail.before_assign");
     rd_kafka_resp_err_t code = rd_kafka_assign(t->consumer, list);
+    FAILPOINT("tail.assigned");
     rd_kafka_topic_partition_list_destroy(list);
     rd_kafka_destroy(t->probe);
     t->probe = NULL;

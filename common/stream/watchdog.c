@@ -62,7 +62,7 @@ int watchdog_new(struct watchdog **out, int limit_ms, struct err *e)
         pthread_cond_destroy(&w->called_off);
         pthread_mutex_destroy(&w->lock);
         free(w);
-        return err_set(e, ERR_FATAL, "cannot start the watchdog's thread: %s", strerror(why));
+        return err_set(e, ERR_NOMEM, "cannot start the watchdog's thread: %s", strerror(why));
     }
     *out = w;
     return 0;

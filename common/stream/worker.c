@@ -1,11 +1,16 @@
 #include "stream/worker.h"
 
 #include "base/clock.h"
+#include "base/failpoint.h"
+#include "base/last_word.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "net/http_server.h"
 #include "stream/cluster.h"
 #include "stream/command_line.h"
+#include "stream/gone.h"
 #include "stream/life.h"
+#include "stream/starved.h"
 #include "stream/watchdog.h"
 
 #include <signal.h>
@@ -36,7 +41,7 @@ static void on_signal(int signal_number)
 
 void worker_alive(struct worker_env *env)
 {
-    life_turn(env->life);
+    life_alive(env->life);
 }
 
 int worker_declare(struct worker_env *env, const char *topic, const struct record_type *type,
@@ -55,7 +60,7 @@ int worker_declare(struct worker_env *env, const char *topic, const struct recor
 
 bool worker_stopping(void)
 {
-    return stop;
+    return stop || starved_check(NULL);
 }
 
 static void catch_signals(void)
@@ -105,6 +110,10 @@ static int loop(struct run *r, struct err *e)
         life_turn(r->life);
         codec_turn(r->env.codec, 0);
         rc = r->worker->turn(r->self, clock_now_ms(), e);
+        if (!rc)
+            rc = gone_check(e);
+        if (!rc)
+            rc = starved_check(e);
     }
     return rc;
 }
@@ -125,15 +134,43 @@ static int end(struct run *r, int rc, struct err *e)
     return rc;
 }
 
+/* Nothing is closed in good order: libraries that cannot have memory end the process in the middle
+ * of it. Nobody waits longer for it than for one that was killed. */
+static void end_without_memory(const struct err *e)
+{
+    struct memory_use m;
+    memory_read(&m);
+    LOG_ERROR("out_of_memory", LOG_ERR(e), LOG_INT("resident_bytes", m.resident_bytes),
+              LOG_INT("used_bytes", m.used_bytes), LOG_INT("limit_bytes", m.limit_bytes),
+              LOG_TEXT("limit", m.limit),
+              LOG_TEXT("meaning",
+                       "the process ends as if it were killed; what was committed is there, "
+                       "the rest is done again. Raise the limit, or start more copies: each "
+                       "holds a share of the partitions"));
+    _exit(1);
+}
+
+/* Nor here: librdkafka 2.0 does not come back from closing a consumer one of whose partitions is
+ * not there any more. */
+static void end_at_once(const struct err *e)
+{
+    LOG_ERROR("fatal", LOG_ERR(e));
+    _exit(1);
+}
+
 static int run(struct run *r, struct err *e)
 {
-    int rc = metrics_new(&r->env.metrics, e);
+    int rc = failpoint_start(e);
+    if (!rc)
+        rc = metrics_new(&r->env.metrics, e);
     if (!rc)
         rc = life_new(&r->life, r->worker, &r->env, e);
     if (!rc)
         rc = codec_new(&r->env.codec, r->conf, r->env.metrics, e);
-    if (rc)
+    if (rc) {
+        LOG_ERROR("fatal", LOG_ERR(e));
         return rc;
+    }
     r->env.life = r->life;
     rc = open_window(r, e);
     if (!rc)
@@ -146,6 +183,13 @@ static int run(struct run *r, struct err *e)
     life_set_self(r->life, r->self);
     if (!rc && r->self)
         rc = loop(r, e);
+    /* Whatever else failed, or was given up, for want of a thread. */
+    if (starved_check(e))
+        rc = ERR_NOMEM;
+    if (rc == ERR_NOMEM)
+        end_without_memory(e);
+    if (rc && gone_check(NULL))
+        end_at_once(e);
     rc = end(r, rc, e);
     if (rc)
         LOG_ERROR("fatal", LOG_ERR(e));
@@ -179,6 +223,7 @@ int worker_main(const struct worker *w, int argc, char **argv)
     log_level_parse(&level, conf_text(r.conf, "log.level"), &e); /* checked before */
     log_init(w->name, r.instance, level);
     conf_each_open_file(r.conf, warn_of_open_file, NULL);
+    last_word_prepare(w->name, r.instance);
     catch_signals();
     status = run(&r, &e) ? 1 : 0;
     http_server_stop(r.http);

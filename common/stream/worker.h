@@ -6,8 +6,8 @@
  * RUN.
  *
  * SIGTERM and SIGINT ask for DRAIN. A fatal error is logged and ends the process with status 1,
- * wrong usage or configuration with 2. From DRAIN on a watchdog ends the process after 30 s if it
- * hangs. The clock is read once a turn.
+ * wrong usage or configuration with 2; one that has no memory left ends at once, without DRAIN.
+ * From DRAIN on a watchdog ends the process after 30 s if it hangs. The clock is read once a turn.
  */
 #pragma once
 
@@ -71,7 +71,8 @@ void worker_alive(struct worker_env *env);
 int worker_declare(struct worker_env *env, const char *topic, const struct record_type *type,
                    struct err *e);
 
-/* Whether SIGTERM or SIGINT came: long waits in start and turn end then. */
+/* Whether SIGTERM or SIGINT came, or a client of Kafka lacks a thread: long waits in start and turn
+ * end then. */
 bool worker_stopping(void);
 
 /* The whole main(): returns the exit status. */

@@ -2,14 +2,15 @@
 #include "unit.h"
 
 #include <arpa/inet.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 struct worker_like {
-    bool healthy;
-    bool ready;
+    atomic_bool healthy;
+    atomic_bool ready;
 };
 
 static bool healthy(void *arg, struct buf *reason)
@@ -93,7 +94,8 @@ static void ready_and_healthy_are_503_with_the_reason_until_they_are(void **stat
     assert_contains(ask(f, "GET /readyz"), "HTTP/1.1 503");
     assert_contains(ask(f, "GET /readyz"), "\r\n\r\nrestoring partition 3\n");
     assert_contains(ask(f, "GET /healthz"), "HTTP/1.1 503");
-    f->worker = (struct worker_like){true, true};
+    f->worker.healthy = true;
+    f->worker.ready = true;
     assert_contains(ask(f, "GET /readyz"), "HTTP/1.1 200");
     assert_contains(ask(f, "GET /healthz"), "HTTP/1.1 200");
 }

@@ -86,6 +86,33 @@ static void roles_have_their_settings_and_users_have_the_last_word(void **state)
     conf_free(c);
 }
 
+static void only_a_gatherer_waits_for_more_records_and_half_an_epoch_at_most(void **state)
+{
+    (void)state;
+    struct conf *c = NULL;
+    rd_kafka_conf_t *k = NULL;
+    assert_int_equal(conf_new(&c, NULL), 0);
+    assert_int_equal(kafka_conf_new(&k, c, KAFKA_CONSUMER, NULL), 0);
+    assert_setting(k, "fetch.min.bytes", "1");
+    rd_kafka_conf_destroy(k);
+    assert_int_equal(kafka_conf_new(&k, c, KAFKA_GATHERER, NULL), 0);
+    assert_setting(k, "isolation.level", "read_committed");
+    assert_setting(k, "fetch.min.bytes", "65536");
+    assert_setting(k, "fetch.wait.max.ms", "50");
+    rd_kafka_conf_destroy(k);
+    assert_int_equal(conf_set(c, "commit_interval_ms=1", NULL), 0);
+    assert_int_equal(kafka_conf_new(&k, c, KAFKA_GATHERER, NULL), 0);
+    assert_setting(k, "fetch.wait.max.ms", "0");
+    rd_kafka_conf_destroy(k);
+    assert_int_equal(conf_set(c, "commit_interval_ms=60000", NULL), 0);
+    assert_int_equal(conf_set(c, "kafka.fetch.min.bytes=7", NULL), 0);
+    assert_int_equal(kafka_conf_new(&k, c, KAFKA_GATHERER, NULL), 0);
+    assert_setting(k, "fetch.min.bytes", "7");
+    assert_setting(k, "fetch.wait.max.ms", "100");
+    rd_kafka_conf_destroy(k);
+    conf_free(c);
+}
+
 static void errors_are_sorted_by_what_can_be_done(void **state)
 {
     (void)state;
@@ -235,11 +262,11 @@ static void without_memory_a_dead_letter_says_so(void **state)
     rd_kafka_header_add(headers, "trace", -1, "abc", 3);
     struct returned returned = returned_with(headers);
     struct input in = {.topic = "events", .value = {"v", 1}, .message = returned.message};
+    struct codec *codec = test_codec();
     for (int n = 1;; n++) {
         struct outbox o = {0};
         fail_alloc_at(n);
-        dead_letter_put(&o, test_codec(), "dead-letters", &in, "features", DEAD_INVALID_VALUE,
-                        "no");
+        dead_letter_put(&o, codec, "dead-letters", &in, "features", DEAD_INVALID_VALUE, "no");
         bool failed = fail_alloc_end();
         assert_int_equal(outbox_ok(&o), !failed);
         outbox_free(&o);
@@ -256,6 +283,7 @@ int main(void)
         cmocka_unit_test(partitions_are_those_of_librdkafkas_murmur2),
         cmocka_unit_test(a_setting_that_librdkafka_refuses_is_named),
         cmocka_unit_test(roles_have_their_settings_and_users_have_the_last_word),
+        cmocka_unit_test(only_a_gatherer_waits_for_more_records_and_half_an_epoch_at_most),
         cmocka_unit_test(errors_are_sorted_by_what_can_be_done),
         cmocka_unit_test(every_decoding_error_has_a_reason),
         cmocka_unit_test(a_dead_letter_holds_the_record_and_where_it_was),

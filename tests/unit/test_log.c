@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 static int saved = -1;
@@ -118,6 +119,26 @@ static void information_is_never_left_out(void **state)
     fclose(f);
 }
 
+static void without_memory_a_line_ends_with_the_last_field_that_fits(void **state)
+{
+    (void)state;
+    static char text[1 << 20];
+    memset(text, 'x', sizeof text - 1);
+    log_init("tester", "one", LOG_LEVEL_INFO);
+    FILE *f = capture();
+    fail_alloc_at(1);
+    LOG_INFO("want", LOG_INT("count", 5), LOG_TEXT("long", text), LOG_INT("after", 6));
+    assert_true(fail_alloc_end());
+    json_t *j = next_line(f);
+    assert_string_equal(text_of(j, "event"), "want");
+    assert_int_equal(json_integer_value(json_object_get(j, "count")), 5);
+    assert_string_equal(text_of(j, "cut"), "out of memory");
+    assert_null(json_object_get(j, "long"));
+    assert_null(json_object_get(j, "after"));
+    json_decref(j);
+    fclose(f);
+}
+
 static void a_text_is_kept_until_another_one_or_its_time(void **state)
 {
     (void)state;
@@ -149,6 +170,7 @@ int main(void)
         cmocka_unit_test(lines_below_the_level_are_not_written),
         cmocka_unit_test(a_problem_that_repeats_is_written_five_times),
         cmocka_unit_test(information_is_never_left_out),
+        cmocka_unit_test(without_memory_a_line_ends_with_the_last_field_that_fits),
         cmocka_unit_test(a_text_is_kept_until_another_one_or_its_time),
         cmocka_unit_test(levels_are_read_by_name),
     };

@@ -3,6 +3,7 @@
 
 #include <float.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -112,6 +113,52 @@ static void every_power_of_two_and_its_neighbours_read_back(void **state)
     }
 }
 
+/* Significant digits, without zeros at either end. */
+static int digits_of(const char *text)
+{
+    int n = 0, zeros = 0;
+    for (; *text && *text != 'e'; text++) {
+        if (*text < '0' || *text > '9' || (*text == '0' && n == 0))
+            continue;
+        zeros = *text == '0' ? zeros + 1 : 0;
+        n++;
+    }
+    return n - zeros;
+}
+
+/* The fewest digits are found by trying. */
+static void check_fewest(double number)
+{
+    char text[NUMBER_TEXT_BYTES], tried[40];
+    size_t n = number_text(text, number);
+    assert_int_equal(n, strlen(text));
+    assert_true(strtod(text, NULL) == number);
+    for (int precision = 1; precision <= 17; precision++) {
+        snprintf(tried, sizeof tried, "%.*e", precision - 1, number);
+        if (strtod(tried, NULL) == number)
+            break;
+    }
+    assert_int_equal(digits_of(text), digits_of(tried));
+}
+
+static void short_decimals_and_their_neighbours_have_the_fewest_digits(void **state)
+{
+    (void)state;
+    static const double parts[] = {1, 10, 100, 1e3, 1e4, 1e5, 1e6, 1e7};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        for (uint64_t n = 1; n < UINT64_C(4000000000000000); n = n * 3 + 7) {
+            double number = (double)n / parts[i];
+            check_fewest(number);
+            check_fewest(-number);
+            check_fewest(nextafter(number, 0));
+            check_fewest(nextafter(number, INFINITY));
+        }
+    }
+    check_fewest(999999999.999999);
+    check_fewest(1e9 - 1e-6);
+    check_fewest(5e-7);
+}
+
 static void texts_of_numbers_are_parsed_and_others_refused(void **state)
 {
     (void)state;
@@ -132,6 +179,7 @@ int main(void)
         cmocka_unit_test(the_samples_of_rfc_8785_appendix_b_come_out),
         cmocka_unit_test(what_is_no_number_is_null),
         cmocka_unit_test(every_power_of_two_and_its_neighbours_read_back),
+        cmocka_unit_test(short_decimals_and_their_neighbours_have_the_fewest_digits),
         cmocka_unit_test(texts_of_numbers_are_parsed_and_others_refused),
     };
     return RUN(tests);

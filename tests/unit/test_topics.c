@@ -170,6 +170,22 @@ static void another_cleanup_policy_is_wrong_and_a_larger_limit_is_not(void **sta
     conf_free(c);
 }
 
+static void
+a_limit_below_a_batch_is_wrong_where_workers_write_and_not_where_applications_do(void **state)
+{
+    (void)state;
+    struct conf *c = new_conf("kafka.prefix=a.");
+    struct topics_facts f;
+    struct found found = {0};
+    size_t values = place_of("features"), events = place_of("events");
+    all_fine(&f, c);
+    f.list[values].max_message_bytes = f.list[events].max_message_bytes = 1048587;
+    assert_int_equal(topics_check(&f, values, c, note, &found), 1);
+    assert_contains(found.text, "max.message.bytes is 1048587, needed is 1048588");
+    assert_int_equal(topics_check(&f, events, c, note, &found), 0);
+    conf_free(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -182,6 +198,8 @@ int main(void)
         cmocka_unit_test(state_follows_its_log_whatever_the_setting_says),
         cmocka_unit_test(state_with_another_number_than_its_log_is_wrong),
         cmocka_unit_test(another_cleanup_policy_is_wrong_and_a_larger_limit_is_not),
+        cmocka_unit_test(
+            a_limit_below_a_batch_is_wrong_where_workers_write_and_not_where_applications_do),
     };
     return RUN(tests);
 }
