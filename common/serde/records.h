@@ -235,6 +235,7 @@ struct feature_state {
     bool due;
     struct str fingerprints;
     struct str state;
+    int64_t keys;
 };
 
 /* A kind of records: what a codec decodes and encodes. */

@@ -55,7 +55,8 @@ int checkpoint_read(struct checkpoint *out, enum checkpoint_kind kind, struct wi
                                .due = state.due,
                                .offset = state.offset,
                                .key = in->key,
-                               .state = state.state};
+                               .state = state.state,
+                               .keys = state.keys};
     if (out->is_mark)
         return 0;
     if (kind == CHECKPOINT_SHARED)

@@ -23,6 +23,7 @@ struct checkpoint {
     int64_t offset;   /* of the log, the newest that is in the state; of a mark, the low water */
     struct str key;   /* the user's id, or the shared_key(); empty for a mark */
     struct str state; /* in our definitions' form; of a mark, what was skipped (skipped.h) */
+    int64_t keys;     /* of a mark: how many the checkpoints hold; -1: nobody counted */
 };
 
 /*

@@ -15,6 +15,8 @@ struct mirror {
     struct apply *apply;
     struct arena arena; /* of the record at hand */
     struct buf after;
+    struct buf promised; /* int64_t a partition of state.shared: keys that its newest mark counts */
+    int64_t passed_over; /* records of state.shared that the definitions have nothing of */
 };
 
 /* The tag of an entry is the newest offset that the user's record includes. */
@@ -23,6 +25,7 @@ struct mirror_users {
     struct table *table;
     struct skipped skipped;
     int64_t low_water;
+    int64_t promised; /* keys that the newest mark counts; -1: nothing is known */
 };
 
 int mirror_new(struct mirror **out, const struct mirror_opts *opts, struct err *e)
@@ -59,6 +62,7 @@ void mirror_free(struct mirror *m)
     apply_free(m->apply);
     arena_free(&m->arena);
     buf_free(&m->after);
+    buf_free(&m->promised);
     free(m);
 }
 
@@ -99,14 +103,39 @@ static int put_shared(struct mirror *m, struct str shared, struct str cell, stru
     return rc;
 }
 
+static int promise(struct mirror *m, int partition, int64_t keys, struct err *e)
+{
+    static const int64_t none = 0;
+    size_t at = (size_t)partition * sizeof none;
+    while (m->promised.len <= at && !m->promised.failed)
+        buf_put(&m->promised, &none, sizeof none);
+    if (!buf_ok(&m->promised))
+        return err_nomem(e);
+    keys = keys < 0 ? 0 : keys;
+    memcpy(m->promised.data + at, &keys, sizeof keys);
+    return 0;
+}
+
+int64_t mirror_shared_missing(const struct mirror *m)
+{
+    int64_t missing = -m->passed_over, keys;
+    for (size_t at = 0; at < m->promised.len; at += sizeof keys) {
+        memcpy(&keys, m->promised.data + at, sizeof keys);
+        missing += keys;
+    }
+    missing -= (int64_t)shared_cells_count(m->shared);
+    return missing > 0 ? missing : 0;
+}
+
 int mirror_shared(struct mirror *m, const struct input *in, struct err *e)
 {
     struct checkpoint c;
     arena_reset(&m->arena);
     int rc = checkpoint_read(&c, CHECKPOINT_SHARED, &m->wire, m->opts.codec, in, &m->arena, e);
-    if (rc || c.is_mark || c.is_nothing)
-        return rc;
-    return put_shared(m, c.key, c.state, e);
+    if (rc || c.is_mark)
+        return rc ? rc : promise(m, in->partition, c.keys, e);
+    m->passed_over += c.is_nothing;
+    return c.is_nothing ? 0 : put_shared(m, c.key, c.state, e);
 }
 
 int mirror_total(struct mirror *m, const struct input *in, struct err *e)
@@ -127,7 +156,7 @@ int mirror_users_new(struct mirror_users **out, struct mirror *m, struct err *e)
         return err_nomem(e);
     }
     u->mirror = m;
-    u->low_water = -1;
+    u->low_water = u->promised = -1;
     *out = u;
     return 0;
 }
@@ -161,6 +190,7 @@ int mirror_checkpoint(struct mirror_users *u, const struct input *in, struct err
         return rc;
     if (c.is_mark) {
         u->low_water = c.offset;
+        u->promised = c.keys;
         return skipped_read(&u->skipped, c.state, e);
     }
     return put_user(u, c.key, c.state, c.offset, e);
@@ -168,7 +198,7 @@ int mirror_checkpoint(struct mirror_users *u, const struct input *in, struct err
 
 int64_t mirror_low_water(const struct mirror_users *u)
 {
-    return u->low_water;
+    return (int64_t)table_count(u->table) < u->promised ? 0 : u->low_water;
 }
 
 int mirror_event(struct mirror_users *u, const struct input *in, struct err *e)

@@ -41,6 +41,11 @@ int mirror_entity(struct mirror *m, enum side side, const struct input *in, stru
 int mirror_shared(struct mirror *m, const struct input *in, struct err *e);
 int mirror_total(struct mirror *m, const struct input *in, struct err *e);
 
+/* Keys that the marks of state.shared count and that were not read: once all of it was, more than 0
+ * says that the topic was emptied or made anew, and that features workers have to write it again.
+ */
+int64_t mirror_shared_missing(const struct mirror *m);
+
 /* The users of one partition. */
 struct mirror_users;
 
@@ -50,7 +55,9 @@ void mirror_users_free(struct mirror_users *u);                                 
 /* A record of state.user. Fails as mirror_shared(). */
 int mirror_checkpoint(struct mirror_users *u, const struct input *in, struct err *e);
 
-/* Where reading `events` has to begin once the checkpoints are read: -1: at the first record. */
+/* Where reading `events` has to begin once the checkpoints are read. -1: at the first record; 0:
+ * there as well, and it must be the first there ever was, since keys are missing that the mark
+ * counts (the topic was emptied or made anew). */
 int64_t mirror_low_water(const struct mirror_users *u);
 
 /* A record of `events`. What cannot be used is passed over, as features workers do. Fails with

@@ -163,6 +163,7 @@ static void schemas_lay_out_the_structures_of_the_header(void **state)
     SAME_PLACE(feature_state, due);
     SAME_PLACE(feature_state, fingerprints);
     SAME_PLACE(feature_state, state);
+    SAME_PLACE(feature_state, keys);
     SAME_PLACE(ranking, request_id);
     SAME_PLACE(ranking, user_id);
     SAME_PLACE(ranking, timestamp);

@@ -1,5 +1,6 @@
 #include "ranker/answers.h"
 
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "stream/headers.h"
 #include "stream/kafka.h"
@@ -71,8 +72,10 @@ void answers_free(struct answers *a)
 {
     if (!a)
         return;
+    FAILPOINT("ranker.answers.before_flush");
     if (a->producer)
         rd_kafka_flush(a->producer, CLOSE_LIMIT_MS);
+    FAILPOINT("ranker.answers.flushed");
     for (int i = 0; i < TOPICS; i++)
         if (a->topics[i])
             rd_kafka_topic_destroy(a->topics[i]);
@@ -119,6 +122,7 @@ static int send_one(struct answers *a, const struct outbox *o, const struct outb
 {
     rd_kafka_resp_err_t code;
     int rc = 0;
+    FAILPOINT("ranker.answers.before_record");
     while (!rc && (code = produce(a, o, r)) == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
         if (worker_stopping())
             return err_set(e, ERR_UNAVAILABLE, "Kafka takes no answers");
@@ -135,6 +139,7 @@ static int send_one(struct answers *a, const struct outbox *o, const struct outb
     if (code)
         return kafka_err(e, code, "send an answer");
     a->under_way[a->filling]++;
+    FAILPOINT("ranker.answers.record_produced");
     return 0;
 }
 

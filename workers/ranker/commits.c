@@ -2,6 +2,7 @@
 #include "ranker/worker_inside.h"
 
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "stream/kafka.h"
 
@@ -31,7 +32,9 @@ void drop_commit(struct state *s)
 /* Refused offsets are those of partitions that have moved: whoever has them answers again. */
 static void commit(struct state *s, bool waits)
 {
+    FAILPOINT("ranker.commit.before");
     rd_kafka_resp_err_t code = rd_kafka_commit(s->consumer, s->committing, !waits);
+    FAILPOINT("ranker.commit.asked");
     if (code && code != RD_KAFKA_RESP_ERR__NO_OFFSET)
         LOG_WARN("commit", LOG_TEXT("error", rd_kafka_err2str(code)));
     else

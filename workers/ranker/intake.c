@@ -2,6 +2,7 @@
 #include "ranker/worker_inside.h"
 
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "stream/dead_letter.h"
 #include "stream/kafka.h"
@@ -275,6 +276,7 @@ static int handle(struct state *s, const rd_kafka_message_t *m, struct logging *
     rc = answer_one(s, lane, &in, log, is_stale || rc, e);
     if (rc)
         return rc;
+    FAILPOINT("ranker.intake.answered");
     lane->next_request = in.offset + 1;
     s->dirty = true;
     return 0;

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "stream/tail.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 enum {
@@ -104,6 +105,29 @@ static int load(struct tailed *t, struct tail *tail, const char *what, struct er
     return rc;
 }
 
+/* A vector made of half the state would look like any other: it is waited for until the features
+ * workers have written all of it again. */
+static int await_whole(struct tailed *t, struct err *e)
+{
+    int64_t missing;
+    int rc = 0, count;
+    bool said = false;
+    char text[256];
+    while (!rc && (missing = mirror_shared_missing(t->mirror)) > 0 && !worker_stopping()) {
+        snprintf(text, sizeof text,
+                 "%.120s lacks %lld of its keys: it was emptied or made anew, restart the features "
+                 "workers, which write it again",
+                 t->shared, (long long)missing);
+        if (!said)
+            LOG_WARN("shared_state_not_whole", LOG_TEXT("meaning", text));
+        said = true;
+        worker_say(t->env, text);
+        worker_alive(t->env);
+        rc = tail_poll(t->state, LOADING_WAIT_MS, LOADING_RECORDS, &count, e);
+    }
+    return rc;
+}
+
 /* Versions that plans name are tried and loaded before the first request is answered. */
 static int settle(struct tailed *t, struct err *e)
 {
@@ -142,6 +166,8 @@ int tailed_open(struct tailed **out, struct worker_env *env, struct mirror *mirr
         rc = open_state(t, e);
     if (!rc)
         rc = load(t, t->state, "shared state and plans", e);
+    if (!rc)
+        rc = await_whole(t, e);
     if (!rc)
         rc = open_artifacts(t, e);
     if (!rc)

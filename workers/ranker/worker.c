@@ -1,6 +1,7 @@
 #include "ranker/worker.h"
 
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "ranker/worker_inside.h"
 #include "stream/group.h"
@@ -38,14 +39,17 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
         s->pending = rd_kafka_topic_partition_list_copy(list);
         /* Reading starts when the users' state is there. */
         kafka_halt(rk, NULL);
+        FAILPOINT("ranker.group.assigned");
         return;
     }
     LOG_INFO("partitions_revoked", LOG_INT("count", list->cnt),
              LOG_TEXT("lost", lost ? "yes" : "no"));
+    FAILPOINT("ranker.revoke.before_commit");
     if (lost || s->error.code)
         drop_commit(s);
     else
         commit_all(s, &s->error);
+    FAILPOINT("ranker.revoke.committed");
     /* What was read is in the state then, and need not be read again. */
     if (!s->error.code)
         apply_events(s, INT64_MAX, &s->error);
@@ -53,6 +57,7 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
     if (worker_state(s->env) == WORKER_RUN)
         worker_become(s->env, WORKER_RESTORE);
     rd_kafka_assign(rk, NULL);
+    FAILPOINT("ranker.revoke.released");
 }
 
 static int take_assignment(struct state *s, struct err *e)
@@ -97,8 +102,10 @@ static int start_reading(struct state *s, struct err *e)
         return err_nomem(e);
     for (size_t i = 0; i < lanes_count(s->lanes); i++)
         rd_kafka_topic_partition_list_add(list, topic, lanes_at(s->lanes, i)->partition);
+    FAILPOINT("ranker.assign.before_offsets");
     rd_kafka_resp_err_t code =
         list->cnt ? rd_kafka_committed(s->consumer, list, CALL_TIMEOUT_MS) : 0;
+    FAILPOINT("ranker.assign.offsets_read");
     for (int i = 0; i < list->cnt && !code; i++) {
         code = list->elems[i].err;
         if (!code)
@@ -108,6 +115,7 @@ static int start_reading(struct state *s, struct err *e)
         LOG_INFO("waiting_for_offsets", LOG_TEXT("error", rd_kafka_err2str(code)));
     else if ((code = rd_kafka_assign(s->consumer, list)) == 0)
         s->reading = true;
+    FAILPOINT("ranker.assign.reading");
     rd_kafka_topic_partition_list_destroy(list);
     return !code || !s->reading ? 0 : kafka_err(e, code, "read requests");
 }
@@ -118,7 +126,7 @@ static int connect_consumer(struct state *s, struct err *e)
 {
     char group[300];
     snprintf(group, sizeof group, "%sranker", conf_text(s->env->conf, "kafka.prefix"));
-    return group_consumer(&s->consumer, s->env, group, on_rebalance, s, e);
+    return group_consumer(&s->consumer, s->env, KAFKA_CONSUMER, group, on_rebalance, s, e);
 }
 
 static int subscribe(struct state *s, struct err *e)
@@ -320,8 +328,10 @@ static void end(void *self)
     s->error.code = ERR_FATAL; /* what is revoked by closing was committed by draining */
     drop_requests(s);
     drop_commit(s);
+    FAILPOINT("ranker.close.before");
     if (s->consumer && s->lanes)
         rd_kafka_consumer_close(s->consumer);
+    FAILPOINT("ranker.close.left_group");
     answers_free(s->answers);
     tailed_free(s->tailed);
     lanes_free(s->lanes);
@@ -472,6 +482,7 @@ static int turn(void *self, int64_t now_ms, struct err *e)
 static int drain(void *self, struct err *e)
 {
     struct state *s = self;
+    FAILPOINT("ranker.drain.before_commit");
     return s->reading ? commit_all(s, e) : 0;
 }
 
