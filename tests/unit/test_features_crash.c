@@ -207,7 +207,7 @@ static void a_replay_writes_nothing(void **state)
     assert_true(dead > 0 && w.deltas.count > 0);
     member_start(&again, &w, SHARD_USERS, 6); /* no checkpoint yet: all of the log is replayed */
     assert_int_equal(again.position, 100);
-    assert_int_equal(features_delta_count(again.f), 0);
+    assert_int_equal(member_take_deltas(&again), 0);
     assert_int_equal(outbox_count(&again.outbox), 0);
     assert_true(shard_keys(again.shard) > 0);
     assert_int_equal(w.dead.count, dead);

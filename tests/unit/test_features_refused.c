@@ -66,7 +66,7 @@ static void buried(struct member *m, struct input in, const char *reason, const 
     assert_true(str_is(d.topic, in.topic) && str_is(d.worker, "features"));
     assert_int_equal(d.offset, in.offset);
     assert_true(str_equal(d.value, in.value));
-    assert_int_equal(features_delta_count(m->f), 0);
+    assert_int_equal(member_take_deltas(m), 0);
     if (strcmp(reason, "too_large") != 0)
         assert_int_equal(shard_keys(m->shard), keys);
     /* In a replay it was reported before. */

@@ -81,6 +81,7 @@ static void a_change_that_is_nothing_to_publish_waits_for_its_checkpoint_only(vo
     struct shard *s = make();
     struct err e = {0};
     uint32_t id = shard_key(s, str_of("a"));
+    assert_int_not_equal(id, TABLE_NONE);
     assert_int_equal(shard_put(s, id, str_of("v"), 7, false, 0, &e), 0);
     assert_false(shard_is_due(s, id));
     publishes(s, 60000, "");
@@ -163,6 +164,7 @@ static void a_record_that_is_in_the_state_is_known_by_its_offset(void **state)
     (void)state;
     struct shard *s = make();
     uint32_t id = shard_key(s, str_of("a"));
+    assert_int_not_equal(id, TABLE_NONE);
     assert_false(shard_includes(s, id, 0)); /* a key never seen has nothing, offset 0 neither */
     put(s, "a", 0, 0);
     assert_true(shard_includes(s, id, 0));
@@ -195,6 +197,45 @@ static void a_restored_key_is_due_if_it_was_and_needs_no_checkpoint(void **state
     publishes(s, 10000, "b");
     put(s, "a", 10, 10000);
     assert_int_equal(shard_low_water(s, 11), 10);
+    shard_free(s);
+}
+
+static void checkpoints_with_fewer_keys_than_their_mark_counts_are_not_whole(void **state)
+{
+    (void)state;
+    struct shard *s = make();
+    struct err e = {0};
+    assert_true(shard_is_whole(s)); /* no mark, or one of before keys were counted */
+    shard_promise(s, 3);
+    assert_int_equal(shard_restore(s, str_of("a"), str_of("x"), 5, false, 100, &e), 0);
+    assert_int_equal(shard_restore(s, str_of("a"), str_of("y"), 6, false, 100, &e), 0);
+    assert_int_equal(shard_restore(s, str_of("b"), str_of("x"), 7, false, 100, &e), 0);
+    assert_false(shard_is_whole(s));
+    shard_pass_over(s); /* of a scope that the definitions have not any more */
+    assert_true(shard_is_whole(s));
+    shard_promise(s, 4);
+    assert_false(shard_is_whole(s));
+    shard_promise(s, -1);
+    assert_true(shard_is_whole(s));
+    shard_free(s);
+}
+
+static void a_key_counts_as_written_once_from_its_first_checkpoint_on(void **state)
+{
+    (void)state;
+    struct shard *s = make();
+    struct err e = {0};
+    put(s, "a", 1, 0);
+    put(s, "b", 2, 0);
+    assert_int_equal(shard_written(s), 0);
+    checkpoints(s, 999999, "a@1 b@2");
+    assert_int_equal(shard_written(s), 2);
+    put(s, "a", 3, 1000000);
+    put(s, "c", 4, 1000000);
+    assert_int_equal(shard_restore(s, str_of("d"), str_of("x"), 5, false, 1000000, &e), 0);
+    assert_int_equal(shard_written(s), 3);
+    checkpoints(s, 9999999, "a@3 c@4");
+    assert_int_equal(shard_written(s), 4);
     shard_free(s);
 }
 
@@ -332,6 +373,8 @@ int main(void)
         cmocka_unit_test(a_record_that_is_in_the_state_is_known_by_its_offset),
         cmocka_unit_test(a_restored_key_is_due_if_it_was_and_needs_no_checkpoint),
         cmocka_unit_test(the_last_checkpoint_of_a_key_says_whether_it_is_due),
+        cmocka_unit_test(checkpoints_with_fewer_keys_than_their_mark_counts_are_not_whole),
+        cmocka_unit_test(a_key_counts_as_written_once_from_its_first_checkpoint_on),
         cmocka_unit_test(every_key_is_published_and_checkpointed_as_promised),
         cmocka_unit_test(without_memory_a_change_can_be_tried_again),
         cmocka_unit_test(without_memory_no_shard_is_made),

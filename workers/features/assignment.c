@@ -1,17 +1,31 @@
 #include "features/assignment.h"
 
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "stream/kafka.h"
+#include "stream/topics.h"
 
 #include <stdlib.h>
 
 enum { CALL_TIMEOUT_MS = 1000, RECORDS_A_TURN = 20000, REGISTRY_WAIT_MS = 50 };
 
+/* Part of what the state was made of is gone. */
+#define COUNT_WHAT_IS_LEFT "Restore it; or, to count what is left, " TOPICS_MAKE_ANEW
+
 enum phase { PHASE_NONE, PHASE_OFFSETS, PHASE_CHECKPOINTS, PHASE_READY };
+
+/* The lane of the last record: the next one is most probably from there as well. */
+struct found {
+    const rd_kafka_topic_t *rkt; /* NULL: none */
+    int partition;
+    struct lane *lane;
+};
 
 struct assignment {
     struct assignment_opts opts;
+    struct found found;
+    const char *state_user;          /* topic */
     struct shard_opts users, shared; /* but the partition */
     struct lane *lanes;
     size_t count; /* owned and parked */
@@ -26,6 +40,7 @@ int assignment_new(struct assignment **out, const struct assignment_opts *opts, 
     if (!a)
         return err_nomem(e);
     a->opts = *opts;
+    a->state_user = conf_topic(opts->conf, "state.user");
     a->users = (struct shard_opts){
         .kind = SHARD_USERS,
         .publish_interval_ms = conf_int(opts->conf, "publish_interval_ms"),
@@ -70,11 +85,15 @@ struct lane *assignment_lane(struct assignment *a, size_t i)
 
 struct lane *assignment_find(struct assignment *a, const rd_kafka_message_t *m)
 {
+    if (m->rkt == a->found.rkt && m->partition == a->found.partition)
+        return a->found.lane;
     const char *topic = rd_kafka_topic_name(m->rkt);
     for (size_t i = 0; i < a->count; i++)
         if (a->lanes[i].partition == m->partition && a->lanes[i].owned &&
-            strcmp(a->lanes[i].topic, topic) == 0)
+            strcmp(a->lanes[i].topic, topic) == 0) {
+            a->found = (struct found){m->rkt, m->partition, &a->lanes[i]};
             return &a->lanes[i];
+        }
     return NULL;
 }
 
@@ -116,6 +135,7 @@ void assignment_park(struct assignment *a, bool lost)
 {
     tail_free(a->tail);
     a->tail = NULL;
+    a->found = (struct found){0};
     for (size_t i = 0; i < a->count; i++) {
         struct lane *l = &a->lanes[i];
         /* What was being restored is half a state. */
@@ -170,6 +190,7 @@ int assignment_begin(struct assignment *a, const rd_kafka_topic_partition_list_t
         shard_free(a->lanes[i].shard);
     free(a->lanes);
     a->lanes = lanes;
+    a->found = (struct found){0};
     a->count = (size_t)list->cnt;
     a->phase = PHASE_OFFSETS;
     a->started_us = clock_monotonic_us();
@@ -237,10 +258,12 @@ static int read_offsets(struct assignment *a, int wait_ms, struct err *e)
     int rc = 0;
     if (!list)
         return err_nomem(e);
+    FAILPOINT("features.restore.before_offsets");
     rd_kafka_resp_err_t code =
         a->count == 0 ? RD_KAFKA_RESP_ERR_NO_ERROR
                       : rd_kafka_committed(a->opts.consumer, list,
                                            wait_ms > CALL_TIMEOUT_MS ? wait_ms : CALL_TIMEOUT_MS);
+    FAILPOINT("features.restore.offsets_read");
     for (size_t i = 0; i < a->count && !code; i++)
         code = list->elems[i].err;
     if (code) {
@@ -276,13 +299,34 @@ static int read_checkpoint(void *arg, const rd_kafka_message_t *m, struct err *e
 {
     struct assignment *a = arg;
     struct input in = input_of(m);
-    bool users = strcmp(in.topic, conf_topic(a->opts.conf, "state.user")) == 0;
+    bool users = strcmp(in.topic, a->state_user) == 0;
+    FAILPOINT("features.restore.before_checkpoint");
     for (size_t i = 0; i < a->count; i++) {
         struct lane *l = &a->lanes[i];
         if (l->stale && l->kind == (users ? LANE_EVENTS : LANE_DELTAS) &&
             l->partition == in.partition)
             return restore(a, l, &in, e);
     }
+    return 0;
+}
+
+/* Where the replay of what was committed begins: at the low-water mark, if the checkpoints before
+ * it are whole. The whole log makes up for checkpoints; a part of it does not. */
+static int find_replay(const struct lane *l, int64_t first, int64_t *start, struct err *e)
+{
+    bool is_whole = l->low_water != LANE_NO_OFFSET && shard_is_whole(l->shard);
+    *start = !is_whole ? first : l->low_water < l->committed ? l->low_water : l->committed;
+    if (is_whole || l->committed == 0)
+        return 0;
+    if (first > 0)
+        return err_set(e, ERR_FATAL,
+                       "%s partition %d: its checkpoints are not whole, their topic was emptied or "
+                       "made anew, and the log begins only at offset %lld. " COUNT_WHAT_IS_LEFT,
+                       l->topic, l->partition, (long long)first);
+    LOG_WARN("checkpoints_not_whole", LOG_TEXT("topic", l->topic),
+             LOG_INT("partition", l->partition), LOG_INT("keys", shard_keys(l->shard)),
+             LOG_TEXT("meaning", "their topic was emptied or made anew: the log is replayed from "
+                                 "its beginning"));
     return 0;
 }
 
@@ -299,27 +343,18 @@ static int find_start(struct assignment *a, struct lane *l, struct err *e)
     if (!l->stale)
         return 0;
     if (l->committed == LANE_NO_OFFSET && l->shard && shard_keys(l->shard))
-        return err_set(e, ERR_FATAL,
-                       "%s partition %d has checkpoints but the group has no committed offset any "
-                       "more: what was counted "
-                       "is unknown. Delete the topics state.user, state.shared, feature.deltas and "
-                       "feature.totals and "
-                       "create them again to count from the beginning of events",
-                       l->topic, l->partition);
+        return err_set(
+            e, ERR_FATAL,
+            "%s partition %d has checkpoints but no committed offset: the topic was made "
+            "anew, or the offsets of the group were deleted. " COUNT_WHAT_IS_LEFT,
+            l->topic, l->partition);
     start = l->committed == LANE_NO_OFFSET ? first : l->committed;
-    if (l->shard && l->committed != LANE_NO_OFFSET)
-        start = l->low_water == LANE_NO_OFFSET ? first
-                : l->low_water < l->committed  ? l->low_water
-                                               : l->committed;
+    if (l->shard && l->committed != LANE_NO_OFFSET && (rc = find_replay(l, first, &start, e)))
+        return rc;
     if (first > start || end < start)
         return err_set(e, ERR_FATAL,
-                       "%s partition %d has the offsets %lld to %lld but is to be read from %lld: "
-                       "the topic was emptied, "
-                       "made anew, or its retention.ms is too short. Restore it, or delete the "
-                       "group's offsets and the "
-                       "topics state.user, state.shared, feature.deltas and feature.totals to "
-                       "count what is there from its "
-                       "beginning",
+                       "%s partition %d has offsets %lld to %lld, to be read is from %lld: it was "
+                       "emptied, made anew, or its retention.ms is too short. " COUNT_WHAT_IS_LEFT,
                        l->topic, l->partition, (long long)first, (long long)end, (long long)start);
     l->position = l->sent = l->acked = start;
     return 0;
@@ -335,7 +370,9 @@ int assignment_reread(struct assignment *a, struct err *e)
     }
     if (!list)
         return err_nomem(e);
+    FAILPOINT("features.assign.before_reading");
     rd_kafka_resp_err_t code = rd_kafka_assign(a->opts.consumer, list);
+    FAILPOINT("features.assign.reading");
     rd_kafka_topic_partition_list_destroy(list);
     return code ? kafka_err(e, code, "go on reading") : 0;
 }
@@ -384,8 +421,10 @@ int assignment_restore(struct assignment *a, int wait_ms, int64_t now_ms, bool *
     if (!rc && a->phase == PHASE_CHECKPOINTS) {
         if (!is_read(a))
             rc = tail_poll(a->tail, wait_ms, RECORDS_A_TURN, &count, e);
+        FAILPOINT_WHEN(is_read(a), "features.restore.checkpoints_read");
         if (!rc && is_read(a))
             rc = start_reading(a, e);
+        FAILPOINT_WHEN(a->phase == PHASE_READY, "features.restore.replay_begun");
     }
     *ready = a->phase == PHASE_READY;
     return rc;

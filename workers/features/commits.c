@@ -2,12 +2,12 @@
 #include "features/worker_inside.h"
 
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 
 enum {
     EPOCH_RECORDS = 50000, /* values, and checkpoints, of one partition in one epoch */
     /* More than one of these waits for the committing thread. */
-    EPOCH_DELTAS = 100000,
     EPOCH_BYTES = 64 * 1024 * 1024,
     EPOCH_HANDLED = 500000,
     MARK_INTERVAL_MS = 1000,
@@ -30,7 +30,9 @@ static int collect_lane(struct state *s, struct lane *l, int64_t now_ms, bool *m
     bool is_due = low_water != l->marked &&
                   (now_ms - l->marked_ms >= MARK_INTERVAL_MS || now_ms < l->marked_ms);
     if (!rc && (is_due || shard_skipped(l->shard)->is_new)) {
+        FAILPOINT("features.checkpoint.before_mark");
         features_collect_mark(s->features, l->shard, low_water, outbox(s));
+        FAILPOINT("features.checkpoint.marked");
         l->marked = low_water;
         l->marked_ms = now_ms;
     }
@@ -54,8 +56,10 @@ static int anchor(struct state *s, struct err *e)
 int send_epoch(struct state *s, int64_t now_ms, struct err *e)
 {
     bool more = false;
+    FAILPOINT("features.epoch.before_collect");
     int rc = features_collect_deltas(s->features, outbox(s), e);
     size_t count = assignment_count(s->assignment);
+    FAILPOINT("features.epoch.deltas_collected");
     /* An epoch is bounded: the lane that goes first takes turns. */
     for (size_t i = 0; i < count && !rc; i++)
         rc = collect_lane(s, assignment_lane(s->assignment, (i + (size_t)s->epochs) % count),
@@ -64,6 +68,7 @@ int send_epoch(struct state *s, int64_t now_ms, struct err *e)
     s->was_idle = false;
     s->sent_ms = now_ms;
     s->handled = 0;
+    FAILPOINT("features.epoch.collected");
     if (rc || outbox_is_empty(outbox(s)))
         return rc;
     if ((rc = anchor(s, e)))
@@ -72,8 +77,11 @@ int send_epoch(struct state *s, int64_t now_ms, struct err *e)
         return err_nomem(e);
     s->under_way_ms = s->oldest_ms;
     s->oldest_ms = INT64_MAX;
+    FAILPOINT("features.epoch.before_hand_over");
+    s->sent_us = clock_monotonic_us();
     committer_send(s->committer);
     s->committing = true;
+    FAILPOINT("features.epoch.handed_over");
     return 0;
 }
 
@@ -92,13 +100,16 @@ int take_outcome(struct state *s, int wait_ms, struct err *e)
     if (state == COMMIT_FAILED)
         return e->code;
     if (state == COMMIT_DONE) {
+        FAILPOINT("features.epoch.known");
         s->epochs++;
         s->last_commit_ms = clock_now_ms();
         assignment_acknowledge(s->assignment);
+        FAILPOINT("features.epoch.acknowledged");
         if (s->under_way_ms != INT64_MAX)
             histogram_observe(s->freshness, (double)(s->last_commit_ms - s->under_way_ms) / 1000);
     }
     if (state == COMMIT_REJECTED && !s->rejected) {
+        FAILPOINT("features.epoch.rejected");
         LOG_WARN(
             "epoch_rejected",
             LOG_TEXT("meaning", "the group has given the partitions to others; state is dropped"));
@@ -135,6 +146,6 @@ int settle_epochs(struct state *s, bool lost, struct err *e)
 
 bool is_epoch_full(const struct state *s)
 {
-    return features_delta_count(s->features) >= EPOCH_DELTAS ||
+    return features_is_full(s->features) ||
            committer_outbox(s->committer)->bytes.len >= EPOCH_BYTES || s->handled >= EPOCH_HANDLED;
 }

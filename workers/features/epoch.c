@@ -1,40 +1,58 @@
 /* An epoch out: deltas, values, checkpoints, marks. */
 #include "features/inside.h"
 
+#include "base/failpoint.h"
 #include "stream/kafka.h"
 
 /* What is due is left for the next epoch once there is so much: a transaction has ten seconds. */
 enum { EPOCH_BYTES = 32 * 1024 * 1024 };
 
-size_t features_delta_count(const struct features *f)
+/* More than one of these waits for the committing thread. */
+enum { EPOCH_DELTAS = 100000, EPOCH_CONTRIBUTIONS = 1000000 };
+
+bool features_is_full(const struct features *f)
 {
-    return table_count(f->deltas);
+    return deltas_count(f->deltas) >= EPOCH_DELTAS ||
+           deltas_contributions(f->deltas) >= EPOCH_CONTRIBUTIONS;
 }
 
 void features_drop_deltas(struct features *f)
 {
-    table_clear(f->deltas);
+    deltas_clear(f->deltas);
+}
+
+/* Deltas on their way out. */
+struct telling {
+    struct features *f;
+    struct outbox *out;
+};
+
+static int tell_delta(void *arg, struct str shared, struct str cell, struct err *e)
+{
+    struct telling *t = arg;
+    struct features *f = t->f;
+    size_t scope;
+    struct str key;
+    (void)e;
+    shared_key_parse(f->opts.set, shared, &scope, &key);
+    buf_reset(&f->key);
+    wire_put_key(&f->key, f->opts.set, shared);
+    t->out->bytes.failed |= !buf_ok(&f->key);
+    outbox_begin(t->out, f->opts.deltas,
+                 kafka_partition_of(buf_str(&f->key), f->opts.delta_partitions), buf_str(&f->key));
+    struct feature_delta delta = {buf_str(&f->wire.scope_layouts[scope]), cell};
+    codec_encode(f->opts.codec, &t->out->bytes, f->opts.deltas, &feature_delta_type, &delta);
+    outbox_end(t->out);
+    return 0;
 }
 
 int features_collect_deltas(struct features *f, struct outbox *out, struct err *e)
 {
-    const struct feature_set *set = f->opts.set;
-    for (uint32_t id = table_first(f->deltas); id != TABLE_NONE; id = table_next(f->deltas, id)) {
-        const struct table_entry *t = table_get(f->deltas, id);
-        size_t scope;
-        struct str key;
-        shared_key_parse(set, table_key(t), &scope, &key);
-        buf_reset(&f->key);
-        wire_put_key(&f->key, set, table_key(t));
-        outbox_begin(out, f->opts.deltas,
-                     kafka_partition_of(buf_str(&f->key), f->opts.delta_partitions),
-                     buf_str(&f->key));
-        struct feature_delta delta = {buf_str(&f->wire.scope_layouts[scope]), table_value(t)};
-        codec_encode(f->opts.codec, &out->bytes, f->opts.deltas, &feature_delta_type, &delta);
-        outbox_end(out);
-    }
-    table_clear(f->deltas);
-    return buf_ok(&f->key) && outbox_ok(out) ? 0 : err_nomem(e);
+    struct telling t = {f, out};
+    int rc = deltas_each(f->deltas, tell_delta, &t, e);
+    if (!rc)
+        deltas_clear(f->deltas);
+    return rc ? rc : outbox_ok(out) ? 0 : err_nomem(e);
 }
 
 /* One key's values on their way out. */
@@ -136,6 +154,7 @@ static int checkpoint(struct features *f, struct shard *s, uint32_t id, int64_t 
     struct feature_state state = {
         .offset = offset, .due = shard_is_due(s, id), .state = shard_value(s, id)};
     struct str key = shard_name(s, id);
+    FAILPOINT("features.checkpoint.before_key");
     if (shard_kind(s) == SHARD_USERS) {
         state.fingerprints = buf_str(&f->wire.user_layout);
     } else {
@@ -171,10 +190,12 @@ int features_collect(struct features *f, struct shard *s, struct outbox *out, si
     while (!rc && id != TABLE_NONE && has_room(out, values, most))
         if ((id = shard_next_due(s, now_ms)) != TABLE_NONE && ++values)
             rc = publish(f, s, id, out, e);
+    FAILPOINT("features.epoch.values_collected");
     id = 0;
     while (!rc && id != TABLE_NONE && has_room(out, checkpoints, most))
         if ((id = shard_next_checkpoint(s, now_ms, &offset)) != TABLE_NONE && ++checkpoints)
             rc = checkpoint(f, s, id, offset, out, e);
+    FAILPOINT_WHEN(checkpoints, "features.checkpoint.keys_collected");
     *more = !has_room(out, values, most) || !has_room(out, checkpoints, most);
     return rc ? rc : outbox_ok(out) ? 0 : err_nomem(e);
 }
@@ -186,8 +207,10 @@ void features_collect_mark(struct features *f, struct shard *s, int64_t low_wate
     skipped_forget(shard_skipped(s), low_water);
     buf_reset(&f->wire.converted);
     skipped_write(shard_skipped(s), &f->wire.converted);
-    struct feature_state mark = {
-        .offset = low_water, .fingerprints = str_of(""), .state = buf_str(&f->wire.converted)};
+    struct feature_state mark = {.offset = low_water,
+                                 .fingerprints = str_of(""),
+                                 .state = buf_str(&f->wire.converted),
+                                 .keys = shard_written(s)};
     outbox_begin(out, topic, shard_partition(s), str_of(CHECKPOINT_MARK));
     codec_encode(f->opts.codec, &out->bytes, topic, &feature_state_type, &mark);
     outbox_end(out);

@@ -39,8 +39,9 @@ int features_new(struct features **out, const struct features_opts *opts, struct
     if (!f)
         return err_nomem(e);
     f->opts = *opts;
-    f->deltas = table_new();
-    int rc = f->deltas ? wire_init(&f->wire, opts->set, e) : err_nomem(e);
+    int rc = wire_init(&f->wire, opts->set, e);
+    if (!rc)
+        rc = deltas_new(&f->deltas, opts->set, e);
     if (!rc)
         rc = shared_cells_new(&f->totals, opts->set, e);
     if (!rc)
@@ -67,7 +68,7 @@ void features_free(struct features *f)
     entities_free(f->users);
     entities_free(f->propositions);
     apply_free(f->apply);
-    table_free(f->deltas);
+    deltas_free(f->deltas);
     shared_cells_free(f->totals);
     buf_free(&f->after);
     buf_free(&f->key);

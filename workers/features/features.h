@@ -62,7 +62,9 @@ int features_restore(struct features *f, struct shard *s, const struct input *in
 
 /* Moves the deltas of the epoch into the outbox. */
 int features_collect_deltas(struct features *f, struct outbox *out, struct err *e);
-size_t features_delta_count(const struct features *f);
+
+/* Whether the deltas of the epoch are so many that they have to go before others are made. */
+bool features_is_full(const struct features *f);
 
 /* Forgets the deltas of the epoch: they will be made again from the log. */
 void features_drop_deltas(struct features *f);

@@ -12,7 +12,7 @@ struct features {
     struct features_opts opts;
     struct entities *users, *propositions;
     struct apply *apply;
-    struct table *deltas;        /* of the epoch: shared_key() to cell */
+    struct deltas *deltas;       /* of the epoch */
     struct shared_cells *totals; /* as last told */
     struct wire wire;
     struct arena arena; /* of the record at hand */

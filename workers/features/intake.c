@@ -2,6 +2,7 @@
 #include "features/worker_inside.h"
 
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "stream/kafka.h"
 
@@ -9,6 +10,8 @@
 
 /* Between looks at how far attributes were written. */
 enum { CATCH_UP_INTERVAL_MS = 20 };
+
+enum { FETCH_AHEAD = 4 };
 
 static void watch_partitioner(struct state *s, const struct input *in)
 {
@@ -68,9 +71,11 @@ static int handle(struct state *s, struct lane *l, const rd_kafka_message_t *m, 
     struct input in = input_of(m);
     struct outbox *out = in.offset < l->committed ? NULL : outbox(s);
     int64_t buried = features_buried(s->features);
+    FAILPOINT_WHEN(!out, "features.replay.before_record");
     int rc = dispatch_patiently(s, l, &in, out, now_ms, e);
     if (rc)
         return rc;
+    FAILPOINT_WHEN(out, "features.intake.record_applied");
     if (out && l->kind == LANE_EVENTS && in.timestamp_ms >= 0 && in.timestamp_ms < s->oldest_ms)
         s->oldest_ms = in.timestamp_ms;
     if (l->kind == LANE_EVENTS)
@@ -78,6 +83,7 @@ static int handle(struct state *s, struct lane *l, const rd_kafka_message_t *m, 
     l->position = in.offset + 1;
     s->dirty = true;
     s->handled++;
+    s->handled_in_all++;
     if (out)
         watch_flood(s, l, features_buried(s->features) != buried);
     return 0;
@@ -131,9 +137,12 @@ static void fill_batch(struct state *s, int wait_ms, bool *has_events)
             return;
         }
         s->batch[s->batch_count++] = m;
+        wait_ms = 0;
         *has_events |= tables_matter(s->tables) && is_event(s, m);
+        if (!*has_events)
+            continue;
         int64_t left_us = s->caught_up_us + CATCH_UP_INTERVAL_MS * 1000 - clock_monotonic_us();
-        wait_ms = *has_events && left_us > 0 ? (int)(left_us / 1000) : 0;
+        wait_ms = left_us > 0 ? (int)(left_us / 1000) : 0;
     }
 }
 
@@ -216,6 +225,19 @@ static int reread(struct state *s, struct err *e)
     return assignment_reread(s->assignment, e);
 }
 
+/* Users' records lie anywhere in memory: while one event is handled, those of the next ones are
+ * fetched, a step every FETCH_AHEAD events. */
+static void fetch_ahead(struct state *s, int at)
+{
+    for (int step = 0; step < TABLE_FETCHES; step++) {
+        int next = at + (TABLE_FETCHES - step) * FETCH_AHEAD;
+        const rd_kafka_message_t *m = next < s->batch_count ? s->batch[next] : NULL;
+        const struct lane *l = m && !m->err ? assignment_find(s->assignment, m) : NULL;
+        if (l && l->kind == LANE_EVENTS && l->shard && m->key)
+            shard_fetch(l->shard, str_bytes(m->key, m->key_len), step);
+    }
+}
+
 int poll_records(struct state *s, int wait_ms, int64_t now_ms, struct err *e)
 {
     bool has_events;
@@ -223,12 +245,15 @@ int poll_records(struct state *s, int wait_ms, int64_t now_ms, struct err *e)
     int rc = retry_held(s, now_ms, e);
     fill_batch(s, wait_ms, &has_events);
     if (has_events && !rc) {
+        FAILPOINT("features.attributes.before_catch_up");
         rc = tables_catch_up(s->tables, e);
         s->caught_up_us = clock_monotonic_us();
+        FAILPOINT("features.attributes.caught_up");
         if (rc == ERR_UNAVAILABLE && !worker_stopping())
             rc = go_blind(s, e);
     }
     for (int i = 0; i < s->batch_count; i++) {
+        fetch_ahead(s, i);
         if (!rc && !s->error.code && !s->blind)
             rc = handle_message(s, &s->batch[i], now_ms, e);
         if (s->batch[i])

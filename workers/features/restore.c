@@ -12,10 +12,12 @@ int features_restore(struct features *f, struct shard *s, const struct input *in
         return rc;
     if (c.is_mark) {
         *low_water = c.offset;
+        shard_promise(s, c.keys);
         return skipped_read(shard_skipped(s), c.state, e);
     }
     if (c.is_nothing) {
         metric_add(f->unknown_scopes, 1);
+        shard_pass_over(s);
         return 0;
     }
     return shard_restore(s, c.key, c.state, c.offset, c.due, now_ms, e);

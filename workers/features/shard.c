@@ -7,6 +7,7 @@ enum {
     IS_DUE = 1,           /* touched since it was published */
     IN_PUBLISH_QUEUE = 2, /* in fresh or cooling */
     IN_CHECKPOINT_QUEUE = 4,
+    IS_WRITTEN = 8, /* the checkpoints hold it */
 };
 
 struct waiting {
@@ -28,6 +29,9 @@ struct shard {
     struct queue cooling; /* published: not again until the interval has passed */
     struct queue checkpoint;
     struct skipped skipped;
+    int64_t written;     /* keys that are */
+    int64_t promised;    /* by the newest mark that was read; -1: none has */
+    int64_t passed_over; /* records of keys that the definitions have nothing of */
 };
 
 static bool push(struct queue *q, struct waiting w)
@@ -65,6 +69,7 @@ int shard_new(struct shard **out, const struct shard_opts *opts, struct err *e)
         return err_nomem(e);
     }
     s->opts = *opts;
+    s->promised = -1;
     *out = s;
     return 0;
 }
@@ -84,6 +89,34 @@ void shard_free(struct shard *s)
 struct skipped *shard_skipped(struct shard *s)
 {
     return &s->skipped;
+}
+
+int64_t shard_written(const struct shard *s)
+{
+    return s->written;
+}
+
+/* A key that was passed over may have had several records: then this is too lenient, never too
+ * strict. */
+bool shard_is_whole(const struct shard *s)
+{
+    return s->written + s->passed_over >= s->promised;
+}
+
+void shard_promise(struct shard *s, int64_t keys)
+{
+    s->promised = keys;
+}
+
+void shard_pass_over(struct shard *s)
+{
+    s->passed_over++;
+}
+
+static void note_written(struct shard *s, struct table_entry *t)
+{
+    s->written += !table_has(t, IS_WRITTEN);
+    table_flag(t, IS_WRITTEN, true);
 }
 
 enum shard_kind shard_kind(const struct shard *s)
@@ -108,6 +141,11 @@ uint32_t shard_key(struct shard *s, struct str key)
 uint32_t shard_find(const struct shard *s, struct str key)
 {
     return table_find(s->table, key);
+}
+
+void shard_fetch(const struct shard *s, struct str key, int step)
+{
+    table_fetch(s->table, key, step);
 }
 
 struct str shard_value(const struct shard *s, uint32_t id)
@@ -159,6 +197,7 @@ int shard_restore(struct shard *s, struct str key, struct str value, int64_t off
     if (id == TABLE_NONE || !table_set(s->table, id, value))
         return err_nomem(e);
     table_set_tag(table_get(s->table, id), offset);
+    note_written(s, table_get(s->table, id));
     return !due || wait_for_publication(s, id, now_ms) ? 0 : err_nomem(e);
 }
 
@@ -204,6 +243,7 @@ uint32_t shard_next_checkpoint(struct shard *s, int64_t now_ms, int64_t *offset)
     struct table_entry *t = table_get(s->table, id);
     pop(&s->checkpoint);
     table_flag(t, IN_CHECKPOINT_QUEUE, false);
+    note_written(s, t);
     *offset = table_tag(t);
     return id;
 }

@@ -38,6 +38,9 @@ uint32_t shard_key(struct shard *s, struct str key);
 
 /* TABLE_NONE: nothing was seen. */
 uint32_t shard_find(const struct shard *s, struct str key);
+/* The key will be looked up soon: table_fetch(). */
+void shard_fetch(const struct shard *s, struct str key, int step);
+
 struct str shard_value(const struct shard *s, uint32_t id);
 struct str shard_name(const struct shard *s, uint32_t id);
 
@@ -71,6 +74,19 @@ int64_t shard_low_water(const struct shard *s, int64_t position);
 
 /* Records of the log that were passed over, from the low-water mark on. The shard's own. */
 struct skipped *shard_skipped(struct shard *s);
+
+/* Keys that the checkpoints hold: restored, or handed out by shard_next_checkpoint(). */
+int64_t shard_written(const struct shard *s);
+
+/*
+ * Whether restoring has found at least as many keys as the newest mark says that there are. Fewer:
+ * the topic of the checkpoints was emptied or made anew, and what they hold is no state.
+ * shard_promise() takes what a mark says, -1 for nothing; shard_pass_over() counts a record whose
+ * scope the definitions do not have any more.
+ */
+bool shard_is_whole(const struct shard *s);
+void shard_promise(struct shard *s, int64_t keys);
+void shard_pass_over(struct shard *s);
 
 size_t shard_keys(const struct shard *s);
 size_t shard_memory_bytes(const struct shard *s);

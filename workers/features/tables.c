@@ -1,6 +1,7 @@
 #include "features/tables.h"
 
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "stream/tail.h"
 
@@ -103,8 +104,10 @@ int tables_open(struct tables **out, struct worker_env *env, const struct featur
         rc = open_totals(t, env, set, e);
     if (!rc)
         rc = load(t, t->attributes, "attributes", e);
+    FAILPOINT("features.tables.attributes_read");
     if (!rc)
         rc = load(t, t->totals, "totals", e);
+    FAILPOINT("features.tables.totals_read");
     if (rc)
         tables_free(t);
     else

@@ -1,18 +1,22 @@
 #include "features/worker.h"
 
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "features/worker_inside.h"
 #include "stream/group.h"
 #include "stream/kafka.h"
 #include "stream/topics.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 enum {
     COMMITTING_WAIT_MS = 5,
     REPORT_INTERVAL_MS = 1000,
+    COMMIT_PATIENCE_MS = 5000,  /* for an epoch; the worker is not ready then */
+    MUCH_A_SECOND = 50000,      /* records */
     REJECTED_LIMIT_MS = 120000, /* without new partitions after an epoch was rejected */
 };
 
@@ -31,10 +35,13 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
     } else {
         LOG_INFO("partitions_revoked", LOG_INT("count", list->cnt),
                  LOG_TEXT("lost", lost ? "yes" : "no"));
+        FAILPOINT("features.revoke.before_settle");
         if (!s->draining && !s->error.code)
             settle_epochs(s, lost, &s->error);
+        FAILPOINT("features.revoke.settled");
         report_forget(s->report, s->assignment);
         assignment_park(s->assignment, lost || s->rejected || s->error.code);
+        FAILPOINT("features.revoke.parked");
         if (s->pending)
             rd_kafka_topic_partition_list_destroy(s->pending);
         s->pending = NULL;
@@ -46,13 +53,16 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
         kafka_halt(rk, NULL);
     else
         rd_kafka_assign(rk, NULL);
+    FAILPOINT("features.group.rebalanced");
 }
 
 static int take_assignment(struct state *s, struct err *e)
 {
     if (!s->pending)
         return 0;
+    FAILPOINT("features.assign.before_begin");
     int rc = assignment_begin(s->assignment, s->pending, e);
+    FAILPOINT("features.assign.begun");
     rd_kafka_topic_partition_list_destroy(s->pending);
     s->pending = NULL;
     s->rejected = false;
@@ -97,7 +107,7 @@ static int connect_consumer(struct state *s, struct err *e)
 {
     char group[300];
     snprintf(group, sizeof group, "%sfeatures", conf_text(s->env->conf, "kafka.prefix"));
-    return group_consumer(&s->consumer, s->env, group, on_rebalance, s, e);
+    return group_consumer(&s->consumer, s->env, KAFKA_GATHERER, group, on_rebalance, s, e);
 }
 
 static int subscribe(struct state *s, struct err *e)
@@ -196,9 +206,12 @@ static void end(void *self)
     if (!s)
         return;
     s->draining = true;
+    FAILPOINT("features.close.before");
     if (s->consumer && s->assignment)
         rd_kafka_consumer_close(s->consumer);
+    FAILPOINT("features.close.left_group");
     committer_free(s->committer);
+    FAILPOINT("features.close.committer_gone");
     tables_free(s->tables);
     assignment_free(s->assignment);
     if (s->pending)
@@ -213,8 +226,22 @@ static void end(void *self)
 
 /* ------------------------------------------------------------ the turn */
 
+/* Catching up takes buffers that may be many times the state, and malloc keeps what was freed. */
+static void give_back_memory(struct state *s)
+{
+    int64_t handled = s->handled_in_all - s->handled_before;
+    s->handled_before = s->handled_in_all;
+    if (handled > MUCH_A_SECOND || !assignment_is_ready(s->assignment))
+        s->has_grown = true;
+    else if (s->has_grown && handled < MUCH_A_SECOND / 10) {
+        s->has_grown = false;
+        malloc_trim(0);
+    }
+}
+
 static void report(struct state *s, int64_t now_ms)
 {
+    give_back_memory(s);
     struct report_facts facts = {s->epochs, s->last_commit_ms};
     s->reported_ms = now_ms;
     report_update(s->report, s->assignment, s->consumer, &facts);
@@ -243,7 +270,21 @@ static void say_why(struct state *s, const struct lane *l)
     worker_say(s->env, text);
 }
 
-/* Ready once every partition has reached what was committed, and as long as all are read. */
+/* Kafka does not take what was handled: others should know that values are not fresh. */
+static void say_stuck(struct state *s)
+{
+    char text[256];
+    if (worker_state(s->env) == WORKER_RUN)
+        worker_become(s->env, WORKER_RESTORE);
+    snprintf(text, sizeof text,
+             "Kafka has not committed what was handled for %lld s: see transaction_retry and "
+             "transaction_aborted in the log",
+             (long long)(clock_monotonic_us() - s->sent_us) / 1000000);
+    worker_say(s->env, text);
+}
+
+/* Ready once every partition has reached what was committed, and as long as all are read and
+ * written. */
 static void announce(struct state *s)
 {
     bool restoring = s->pending || s->rejected || !assignment_is_ready(s->assignment);
@@ -257,7 +298,11 @@ static void announce(struct state *s)
         if (worker_state(s->env) == WORKER_RUN)
             worker_become(s->env, WORKER_RESTORE);
         say_why(s, waiting);
+    } else if (s->committing &&
+               clock_monotonic_us() - s->sent_us > COMMIT_PATIENCE_MS * INT64_C(1000)) {
+        say_stuck(s);
     } else if (!restoring && worker_state(s->env) == WORKER_RESTORE) {
+        FAILPOINT("features.restore.reached");
         LOG_INFO("ready", LOG_INT("partitions", assignment_count(s->assignment)));
         worker_become(s->env, WORKER_RUN);
         worker_say(s->env, "");
@@ -322,7 +367,9 @@ static int turn(void *self, int64_t now_ms, struct err *e)
 static int drain(void *self, struct err *e)
 {
     struct state *s = self;
+    FAILPOINT("features.drain.before_settle");
     int rc = settle_epochs(s, worker_state(s->env) == WORKER_INIT, e);
+    FAILPOINT("features.drain.settled");
     s->draining = true;
     return rc;
 }

@@ -41,7 +41,10 @@ struct state {
     struct err error; /* of a callback */
     rd_kafka_message_t *batch[BATCH_RECORDS];
     int batch_count;
-    int64_t handled; /* records since the last epoch */
+    int64_t handled;                        /* records since the last epoch */
+    int64_t handled_in_all, handled_before; /* the latter when last reported */
+    bool has_grown;                         /* there may be much free memory to give back */
+    int64_t sent_us;                        /* the epoch under way, on the monotonic clock */
     int64_t caught_up_us;
     struct histogram *freshness;
     struct metric *misplaced;
