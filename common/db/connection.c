@@ -1,6 +1,7 @@
 #include "db/connection.h"
 
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "db/failure.h"
 
 #include <poll.h>
@@ -22,6 +23,7 @@ struct db {
     char *application;
     PGconn *conn; /* NULL: not connected */
     uint64_t session;
+    char sqlstate[6];
     int delay_ms;    /* before the next attempt, once one has failed */
     int64_t due_us;  /* of the next attempt */
     struct err last; /* why the last attempt failed */
@@ -196,8 +198,11 @@ static int collect(struct db *d, PGresult **out, struct err *e)
         ExecStatusType status = PQresultStatus(r);
         copying = status == PGRES_COPY_IN;
         if (!rc && status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK &&
-            status != PGRES_EMPTY_QUERY && !copying)
+            status != PGRES_EMPTY_QUERY && !copying) {
+            const char *state = PQresultErrorField(r, PG_DIAG_SQLSTATE);
+            snprintf(d->sqlstate, sizeof d->sqlstate, "%s", state ? state : "");
             rc = failure_of_result(d->conn, r, !d->opts.migrating, e);
+        }
         PQclear(kept);
         kept = r;
         if (copying)
@@ -307,6 +312,11 @@ uint64_t db_session(const struct db *d)
     return d->session;
 }
 
+const char *db_sqlstate(const struct db *d)
+{
+    return d->sqlstate;
+}
+
 int db_run(struct db *d, const char *sql, struct err *e)
 {
     struct err why = {0};
@@ -332,17 +342,22 @@ static int send_bytes(struct db *d, struct str bytes, struct err *e)
 {
     while (bytes.len) {
         int n = bytes.len < COPY_CHUNK_BYTES ? (int)bytes.len : COPY_CHUNK_BYTES;
+        FAILPOINT("db.copy.before_piece");
         int sent = PQputCopyData(d->conn, bytes.data, n);
         if (sent < 0)
             return failure_of_connection(d->conn, e);
         /* Each piece has the whole timeout: what matters is that the server goes on reading. */
         int rc = flush(d, deadline_us(d, 0), e);
+        FAILPOINT("db.copy.piece_sent");
         if (rc)
             return rc;
         if (sent > 0)
             bytes = str_bytes(bytes.data + n, bytes.len - (size_t)n);
     }
-    return PQputCopyEnd(d->conn, NULL) < 0 ? failure_of_connection(d->conn, e) : 0;
+    FAILPOINT("db.copy.before_end");
+    int ended = PQputCopyEnd(d->conn, NULL);
+    FAILPOINT("db.copy.end_sent");
+    return ended < 0 ? failure_of_connection(d->conn, e) : 0;
 }
 
 int db_copy(struct db *d, const char *sql, struct str bytes, struct err *e)
@@ -355,6 +370,7 @@ int db_copy(struct db *d, const char *sql, struct str bytes, struct err *e)
         rc = send_bytes(d, bytes, &why);
     if (!rc)
         rc = collect(d, NULL, &why);
+    FAILPOINT("db.copy.ended");
     return rc ? fail(d, &why, e) : 0;
 }
 

@@ -70,5 +70,9 @@ int db_query(struct db *d, PGresult **out, const char *sql, int n, const char *c
 /* A COPY ... FROM STDIN and all its bytes. The same failures. */
 int db_copy(struct db *d, const char *sql, struct str bytes, struct err *e);
 
+/* The SQLSTATE of the last statement that failed with one of the server's errors; "" before.
+ * Belongs to the connection. */
+const char *db_sqlstate(const struct db *d);
+
 /* Ends a transaction that is not to be committed; a connection that cannot do that is dropped. */
 void db_rollback(struct db *d);

@@ -1,5 +1,6 @@
 #include "db/migrations.h"
 
+#include "base/failpoint.h"
 #include "base/file.h"
 
 #include <ctype.h>
@@ -129,13 +130,18 @@ static int remember(struct db *d, const struct migration *m, struct err *e)
 
 static int apply(struct db *d, const struct script *s, struct err *e)
 {
+    FAILPOINT("migrations.before_begin");
     int rc = db_run(d, "BEGIN", e);
+    FAILPOINT("migrations.begun");
     if (!rc)
         rc = db_run(d, (const char *)s->sql.data, e);
+    FAILPOINT("migrations.script_run");
     if (!rc)
         rc = remember(d, &s->migration, e);
+    FAILPOINT("migrations.before_commit");
     if (!rc)
         rc = db_run(d, "COMMIT", e);
+    FAILPOINT("migrations.committed");
     if (!rc)
         return 0;
     db_rollback(d);
@@ -162,6 +168,7 @@ int migrations_apply(struct db *d, const char *folder,
     rc = db_run(d, "SELECT pg_advisory_lock(" LOCK_NUMBER ")", e);
     if (!rc)
         rc = db_run(d, prepare, e);
+    FAILPOINT("migrations.locked");
     for (size_t i = 0; i < n && !rc; i++) {
         rc = look_up(d, &list[i].migration, e);
         if (!rc && !list[i].migration.applied_before)

@@ -1,6 +1,7 @@
 #include "db/model_registry.h"
 
 #include "base/arena.h"
+#include "base/failpoint.h"
 #include "base/json.h"
 
 #include <stdio.h>
@@ -95,11 +96,15 @@ int model_registry_insert(struct db *d, const struct model_entry *m, int64_t *ve
                           struct err *e)
 {
     struct buf texts = {0};
+    FAILPOINT("models.insert.before_begin");
     int rc = db_run(d, "BEGIN", e);
+    FAILPOINT("models.insert.begun");
     if (!rc)
         rc = insert(d, m, &texts, version, e);
+    FAILPOINT("models.insert.before_commit");
     if (!rc)
         rc = db_run(d, "COMMIT", e);
+    FAILPOINT("models.insert.committed");
     if (rc)
         db_rollback(d);
     buf_free(&texts);

@@ -1,6 +1,7 @@
 #include "db/offsets.h"
 
 #include "base/buf.h"
+#include "base/failpoint.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -133,8 +134,10 @@ int offsets_advance(struct db *d, const char *group, struct offset_claim *claims
         rc = db_query(d, &r, lock, 3, values, e);
     if (!rc)
         rc = compare(r, claims, n, already, e);
+    FAILPOINT("offsets.locked");
     if (!rc && !*already)
         rc = db_query(d, NULL, move, 4, values, e);
+    FAILPOINT("offsets.moved");
     PQclear(r);
     free_arrays(&a);
     return rc;

@@ -315,6 +315,22 @@ class Records(Case):
             "SELECT value, as_of AT TIME ZONE 'UTC' FROM feature_value "
             "WHERE scope = 'user' AND key = '{u}' AND name = 'clicks_1h'"))
 
+    def test_a_key_without_values_has_no_row_and_may_come_back(self):
+        def publish(**values):
+            self.fleet.produce_json("features", [(user, {"scope": "user", "key": [user], "as_of": START_MS,
+                                                         "values": {} if value is None else {"v": value}})
+                                                 for user, value in values.items()])
+
+        def rows():
+            return {user: self.row(user) for user in "abcd" if self.row(user)}
+
+        self.fleet.start("recorder")
+        for published, expected in [({"a": 1, "b": 2}, {"a": {"v": 1}, "b": {"v": 2}}),
+                                    ({"a": None, "c": None, "b": 3}, {"b": {"v": 3}}),
+                                    ({"a": 4, "b": None, "d": 5}, {"a": {"v": 4}, "d": {"v": 5}})]:
+            publish(**published)
+            wait_until(lambda: rows() == expected, rows, CATCH_UP_S)
+
     def test_what_postgresql_cannot_hold_becomes_a_row_of_dead_letters(self):
         self.fleet.produce("features", [
             ("a", b"\xff no record"),

@@ -283,12 +283,13 @@ static void without_memory_adding_says_so(void **state)
 {
     (void)state;
     struct buf json = {0}, ranking = {0};
+    struct codec *codec = test_codec();
     values_of(&json, "key", "1");
     ranking_of(&ranking, "r", "p");
     for (int n = 1;; n++) {
         struct batch *b = NULL;
         fail_alloc_at(n);
-        int rc = batch_new(&b, test_codec(), NULL);
+        int rc = batch_new(&b, codec, NULL);
         if (!rc)
             rc = add(b, "features", buf_str(&json));
         if (!rc)

@@ -1,7 +1,9 @@
 #include "recorder/batch.h"
 
+#include "base/failpoint.h"
 #include "base/table.h"
 #include "db/copy.h"
+#include "recorder/statements.h"
 #include "stream/dead_letter.h"
 #include "stream/headers.h"
 
@@ -14,7 +16,8 @@ enum { MAX_SINKS = 32, MAX_REASONS = 16 };
 struct row {
     size_t start;
     size_t len;
-    bool superseded; /* a later record has the same key */
+    size_t key_bytes; /* from its third byte on */
+    bool superseded;  /* a later record has the same key */
 };
 
 /* The rows of one table. */
@@ -25,9 +28,8 @@ struct rows {
     size_t count, cap, live;
     struct table *newest; /* key columns to the number of their last row, in the tag; NULL in tables
                              of history */
-    struct buf prepare;   /* SQL, terminated; as are the next two */
-    struct buf copy;
-    struct buf merge;
+    size_t removals;      /* how many say that their key is removed, superseded ones too */
+    struct statements sql;
 };
 
 struct reason_count {
@@ -45,63 +47,14 @@ struct batch {
     struct buf headers; /* as stream/headers.h has them */
     struct buf out;     /* what is sent */
     size_t records;
-    uint64_t session; /* that was prepared */
 };
-
-static void put_columns(struct buf *sql, const struct sink *s)
-{
-    for (int i = 0; i < s->column_count; i++)
-        buf_printf(sql, "%s\"%s\"", i ? ", " : "", s->columns[i].name);
-}
-
-/* Rows of latest values go through a temporary table, since COPY cannot replace rows. */
-/* Rows that say that there is none any more take theirs with them. */
-static void put_removal(struct buf *sql, const struct sink *s)
-{
-    buf_printf(sql, "; DELETE FROM %s USING batch_%s AS b WHERE b.%s", s->table, s->table,
-               s->removed);
-    for (int i = 0; i < s->key_columns; i++)
-        buf_printf(sql, " AND %s.\"%s\" = b.\"%s\"", s->table, s->columns[i].name,
-                   s->columns[i].name);
-}
-
-static void make_sql(struct rows *t)
-{
-    const struct sink *s = t->sink;
-    const char *batch = s->mode == SINK_LATEST ? "batch_" : "";
-    buf_printf(&t->copy, "COPY %s%s (", batch, s->table);
-    put_columns(&t->copy, s);
-    buf_put_text(&t->copy, ") FROM STDIN (FORMAT binary)");
-    buf_put_u8(&t->copy, 0);
-    if (s->mode != SINK_LATEST)
-        return;
-    buf_printf(&t->prepare, "CREATE TEMPORARY TABLE batch_%s (LIKE %s) ON COMMIT DELETE ROWS",
-               s->table, s->table);
-    buf_put_u8(&t->prepare, 0);
-    buf_printf(&t->merge, "INSERT INTO %s (", s->table);
-    put_columns(&t->merge, s);
-    buf_put_text(&t->merge, ") SELECT ");
-    put_columns(&t->merge, s);
-    buf_printf(&t->merge, " FROM batch_%s", s->table);
-    if (s->removed)
-        buf_printf(&t->merge, " WHERE NOT (%s)", s->removed);
-    buf_put_text(&t->merge, " ON CONFLICT (");
-    for (int i = 0; i < s->key_columns; i++)
-        buf_printf(&t->merge, "%s\"%s\"", i ? ", " : "", s->columns[i].name);
-    buf_put_text(&t->merge, ") DO UPDATE SET ");
-    for (int i = s->key_columns; i < s->column_count; i++)
-        buf_printf(&t->merge, "%s\"%s\" = excluded.\"%s\"", i > s->key_columns ? ", " : "",
-                   s->columns[i].name, s->columns[i].name);
-    if (s->removed)
-        put_removal(&t->merge, s);
-    buf_put_u8(&t->merge, 0);
-}
 
 static int rows_init(struct rows *t, const struct sink *s, struct err *e)
 {
     t->sink = s;
-    make_sql(t);
-    bool ok = buf_ok(&t->prepare) && buf_ok(&t->copy) && buf_ok(&t->merge);
+    statements_make(&t->sql, s);
+    bool ok = buf_ok(&t->sql.prepare) && buf_ok(&t->sql.copy) && buf_ok(&t->sql.merge) &&
+              buf_ok(&t->sql.removing);
     if (ok && s->mode == SINK_LATEST)
         ok = (t->newest = table_new());
     return ok ? 0 : err_nomem(e);
@@ -112,15 +65,13 @@ static void rows_free(struct rows *t)
     buf_free(&t->bytes);
     free(t->list);
     table_free(t->newest);
-    buf_free(&t->prepare);
-    buf_free(&t->copy);
-    buf_free(&t->merge);
+    statements_free(&t->sql);
 }
 
 static void rows_clear(struct rows *t)
 {
     buf_reset(&t->bytes);
-    t->count = t->live = 0;
+    t->count = t->live = t->removals = 0;
     if (t->newest)
         table_clear(t->newest);
 }
@@ -160,8 +111,10 @@ static int rows_add(struct rows *t, const struct sink_record *record, struct err
         }
         table_set_tag(entry, (int64_t)t->count);
     }
-    t->list[t->count++] = (struct row){.start = start, .len = t->bytes.len - start};
+    t->list[t->count++] =
+        (struct row){.start = start, .len = t->bytes.len - start, .key_bytes = key_bytes};
     t->live++;
+    t->removals += t->sink->is_removal && t->sink->is_removal(record->fields);
     return 0;
 }
 
@@ -299,32 +252,68 @@ void batch_clear(struct batch *b)
     b->records = 0;
 }
 
-int batch_prepare(struct batch *b, struct db *d, struct err *e)
+int batch_prepare(const struct batch *b, struct db *d, struct err *e)
 {
-    int rc = 0;
-    if (b->session == db_session(d))
-        return 0;
+    int rc = db_run(d, statements_session, e);
     for (size_t i = 0; i < b->table_count && !rc; i++)
-        if (b->tables[i].prepare.len)
-            rc = db_run(d, (const char *)b->tables[i].prepare.data, e);
-    if (!rc)
-        b->session = db_session(d);
+        if (b->tables[i].sql.prepare.len)
+            rc = db_run(d, (const char *)b->tables[i].sql.prepare.data, e);
     return rc;
+}
+
+/* Another recorder may have inserted a key of ours a moment ago: it is found by the next attempt.
+ */
+static int merge_rows(const struct rows *t, struct db *d, struct err *e)
+{
+    const struct buf *sql = t->removals ? &t->sql.removing : &t->sql.merge;
+    int rc = db_run(d, (const char *)sql->data, e);
+    if (rc != ERR_FATAL || strcmp(db_sqlstate(d), UNIQUE_VIOLATION) != 0)
+        return rc;
+    if (e)
+        e->code = ERR_UNAVAILABLE;
+    return ERR_UNAVAILABLE;
+}
+
+static int by_key(const void *a, const void *b, void *bytes)
+{
+    const struct row *x = *(const struct row *const *)a, *y = *(const struct row *const *)b;
+    const uint8_t *rows = bytes;
+    size_t n = x->key_bytes < y->key_bytes ? x->key_bytes : y->key_bytes;
+    int order = memcmp(rows + x->start + 2, rows + y->start + 2, n);
+    return order ? order : (x->key_bytes > y->key_bytes) - (x->key_bytes < y->key_bytes);
+}
+
+/* The rows as COPY takes them. Those with keys are in their order: neighbours in the index are
+ * found, and put, one after the other. */
+static int gather(struct batch *b, const struct rows *t, struct err *e)
+{
+    const struct row **list = malloc(t->live * sizeof *list);
+    size_t n = 0;
+    if (!list)
+        return err_nomem(e);
+    for (size_t i = 0; i < t->count; i++)
+        if (!t->list[i].superseded)
+            list[n++] = &t->list[i];
+    if (t->newest)
+        qsort_r(list, n, sizeof *list, by_key, t->bytes.data);
+    buf_reset(&b->out);
+    copy_begin(&b->out);
+    for (size_t i = 0; i < n; i++)
+        buf_put(&b->out, t->bytes.data + list[i]->start, list[i]->len);
+    copy_end(&b->out);
+    free(list);
+    return buf_ok(&b->out) ? 0 : err_nomem(e);
 }
 
 static int write_rows(struct batch *b, const struct rows *t, struct db *d, struct err *e)
 {
-    buf_reset(&b->out);
-    copy_begin(&b->out);
-    for (size_t i = 0; i < t->count; i++)
-        if (!t->list[i].superseded)
-            buf_put(&b->out, t->bytes.data + t->list[i].start, t->list[i].len);
-    copy_end(&b->out);
-    if (!buf_ok(&b->out))
-        return err_nomem(e);
-    int rc = db_copy(d, (const char *)t->copy.data, buf_str(&b->out), e);
-    if (!rc && t->merge.len)
-        rc = db_run(d, (const char *)t->merge.data, e);
+    int rc = gather(b, t, e);
+    if (!rc)
+        rc = db_copy(d, (const char *)t->sql.copy.data, buf_str(&b->out), e);
+    FAILPOINT("recorder.batch.copied");
+    if (!rc && t->sql.merge.len)
+        rc = merge_rows(t, d, e);
+    FAILPOINT("recorder.batch.merged");
     return rc;
 }
 

@@ -37,11 +37,12 @@ size_t batch_bytes(const struct batch *b);
 
 void batch_clear(struct batch *b);
 
-/* Outside of the transaction, before batch_write(): makes what a session needs once. Fails as
- * db_run(). */
-int batch_prepare(struct batch *b, struct db *d, struct err *e);
+/* Outside of a transaction, once a session, before batch_write(): makes what a session needs for
+ * any batch. Fails as db_run(). */
+int batch_prepare(const struct batch *b, struct db *d, struct err *e);
 
-/* In a transaction: all rows. The batch stays as it is. Fails as db_copy(), ERR_NOMEM. */
+/* In a transaction: all rows. The batch stays as it is. Fails as db_copy(), ERR_NOMEM; with
+ * ERR_UNAVAILABLE also where another session has inserted a key of ours meanwhile. */
 int batch_write(struct batch *b, struct db *d, struct err *e);
 
 /* Tells what the batch holds. */

@@ -1,5 +1,6 @@
 #include "recorder/partitions.h"
 
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "stream/kafka.h"
 
@@ -15,7 +16,6 @@ void partitions_clear(struct partitions *p)
     for (size_t i = 0; i < p->count; i++)
         metric_remove(p->metrics, lag_name, p->list[i].name);
     free(p->list);
-    free(p->claims);
     *p = (struct partitions){.metrics = p->metrics};
 }
 
@@ -40,8 +40,7 @@ int partitions_set(struct partitions *p, const rd_kafka_topic_partition_list_t *
     partitions_clear(p);
     size_t n = (size_t)assigned->cnt;
     p->list = calloc(n + 1, sizeof *p->list);
-    p->claims = calloc(n + 1, sizeof *p->claims);
-    if (!p->list || !p->claims)
+    if (!p->list)
         return err_nomem(e);
     for (size_t i = 0; i < n; i++)
         fill(&p->list[i], &assigned->elems[i], names, p->metrics);
@@ -88,8 +87,11 @@ static int find_start(struct partition *one, rd_kafka_t *rk, int64_t *missed, st
 int partitions_claim(struct partitions *p, struct db *d, const char *group, struct err *e)
 {
     int rc = 0;
-    for (size_t i = 0; i < p->count && !rc; i++)
+    for (size_t i = 0; i < p->count && !rc; i++) {
+        FAILPOINT("recorder.claim.before_one");
         rc = offsets_claim(d, group, &p->list[i].claim, e);
+        FAILPOINT("recorder.claim.one_claimed");
+    }
     return rc;
 }
 
@@ -104,7 +106,9 @@ int partitions_find_start(struct partitions *p, rd_kafka_t *rk, int64_t *missed,
 
 static int assign(rd_kafka_t *rk, const rd_kafka_topic_partition_list_t *list, struct err *e)
 {
+    FAILPOINT("recorder.assign.before_reading");
     rd_kafka_resp_err_t code = rd_kafka_assign(rk, list);
+    FAILPOINT("recorder.assign.reading");
     return code ? kafka_err(e, code, "assign partitions") : 0;
 }
 
@@ -121,24 +125,31 @@ int partitions_fetch(const struct partitions *p, rd_kafka_t *rk, struct err *e)
     return rc;
 }
 
-int partitions_advance(struct partitions *p, struct db *d, const char *group, bool *already,
-                       struct err *e)
+int partitions_claims(const struct partitions *p, struct offset_claim **out, size_t *count,
+                      struct err *e)
 {
+    struct offset_claim *claims = NULL;
     size_t n = 0;
-    *already = false;
+    for (size_t i = 0; i < p->count; i++)
+        n += p->list[i].position != p->list[i].claim.next_offset;
+    if (n && !(claims = calloc(n, sizeof *claims)))
+        return err_nomem(e);
+    *out = claims;
+    *count = n;
     for (size_t i = 0; i < p->count; i++) {
         if (p->list[i].position == p->list[i].claim.next_offset)
             continue;
-        p->claims[n] = p->list[i].claim;
-        p->claims[n++].advance_to = p->list[i].position;
+        *claims = p->list[i].claim;
+        claims++->advance_to = p->list[i].position;
     }
-    return n ? offsets_advance(d, group, p->claims, n, already, e) : 0;
+    return 0;
 }
 
-void partitions_advanced(struct partitions *p)
+void partitions_advanced(struct partitions *p, const struct offset_claim *claims, size_t count)
 {
-    for (size_t i = 0; i < p->count; i++)
-        p->list[i].claim.next_offset = p->list[i].position;
+    for (size_t i = 0; i < count; i++)
+        partitions_find(p, claims[i].topic, claims[i].partition)->claim.next_offset =
+            claims[i].advance_to;
 }
 
 void partitions_rewind(struct partitions *p)

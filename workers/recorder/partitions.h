@@ -25,8 +25,7 @@ struct partition {
 struct partitions {
     struct partition *list; /* owned */
     size_t count;
-    size_t asked;                /* which was asked for its end last */
-    struct offset_claim *claims; /* room for as many; owned */
+    size_t asked; /* which was asked for its end last */
     struct metrics *metrics;
 };
 
@@ -53,12 +52,13 @@ int partitions_find_start(struct partitions *p, rd_kafka_t *rk, int64_t *missed,
  * ERR_FATAL. */
 int partitions_fetch(const struct partitions *p, rd_kafka_t *rk, struct err *e);
 
-/* In a transaction: moves what PostgreSQL has to the positions; as offsets_advance(). */
-int partitions_advance(struct partitions *p, struct db *d, const char *group, bool *already,
-                       struct err *e);
+/* Claims that move what PostgreSQL has to the positions, for offsets_advance(): an array for the
+ * caller to free(), NULL where none moves. Fails with ERR_NOMEM. */
+int partitions_claims(const struct partitions *p, struct offset_claim **out, size_t *count,
+                      struct err *e);
 
-/* The positions are in PostgreSQL now. */
-void partitions_advanced(struct partitions *p);
+/* They are in PostgreSQL. */
+void partitions_advanced(struct partitions *p, const struct offset_claim *claims, size_t count);
 
 /* Back to what PostgreSQL has: what was read behind it is forgotten. */
 void partitions_rewind(struct partitions *p);

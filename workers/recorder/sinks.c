@@ -16,6 +16,12 @@ static const struct sink_column feature_values_columns[] = {
     {"values", COLUMN_DOUBLES, FIELD(feature_values, values)},
 };
 
+/* A key that its user dropped. */
+static bool has_no_values(const void *fields)
+{
+    return ((const struct feature_values *)fields)->values.count == 0;
+}
+
 static const struct sink feature_values_sink = {
     .topic = "features",
     .table = "feature_values",
@@ -23,7 +29,8 @@ static const struct sink feature_values_sink = {
     .type = &feature_values_type,
     COLUMNS(feature_values_columns),
     .key_columns = 2,
-    .removed = "\"values\" = '{}'", /* a key that its user dropped */
+    .is_removal = has_no_values,
+    .removed = "\"values\" = '{}'",
 };
 
 static const struct sink_column dead_letters_columns[] = {

@@ -59,8 +59,10 @@ struct sink {
     int key_columns;     /* SINK_LATEST: the first columns are the primary key */
     int indexed_columns; /* SINK_HISTORY: so many of the first columns, all text, stand in indexes;
                             together they must fit into an entry of one */
-    const char *removed; /* SINK_LATEST: SQL on a row that says that its key has none any more,
-                            beginning with a column; NULL: none does */
+    /* SINK_LATEST: whether a record says that its key has no values any more, and the SQL of the
+     * same on its row, beginning with a column; NULL: none does */
+    bool (*is_removal)(const void *fields);
+    const char *removed;
 };
 
 /* What columns are taken from; borrows everything. */
