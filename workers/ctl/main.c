@@ -1,5 +1,6 @@
 #include "ctl.h"
 
+#include "base/failpoint.h"
 #include "base/log.h"
 
 #include <stdint.h>
@@ -187,7 +188,7 @@ static enum ctl_status run(struct line *l, int argc, char **argv, int words, str
         print_command(l->ctl.command);
         return CTL_OK;
     }
-    if (load_conf(l, e))
+    if (failpoint_start(e) || load_conf(l, e))
         return CTL_USAGE;
     l->ctl.conf = l->conf;
     if (codec_new(&l->codec, l->conf, NULL, e))
@@ -202,7 +203,7 @@ static int without_command(int argc, char **argv)
     const char *first = argc > 1 ? argv[1] : "";
     struct buf b = {0};
     if (strcmp(first, "--version") == 0) {
-        printf("flotilla %s\n", FLOTILLA_VERSION);
+        printf("flotilla %s%s\n", FLOTILLA_VERSION, failpoint_build());
     } else if (strcmp(first, "--help-settings") == 0) {
         conf_reference(&b);
         fwrite(b.data, 1, b.len, stdout);

@@ -1,6 +1,7 @@
 #include "replay_audit.h"
 
 #include "base/clock.h"
+#include "base/failpoint.h"
 
 #include <inttypes.h>
 #include <openssl/sha.h>
@@ -19,8 +20,10 @@ typedef int replay_work(struct replay_run *r, void *arg, struct err *e);
 
 static int end(struct replay_run *r, int rc, struct err *e)
 {
+    FAILPOINT("replay.audit.before_commit");
     if (!rc)
         rc = db_run(r->db, "COMMIT", e);
+    FAILPOINT("replay.audit.committed");
     if (rc)
         db_rollback(r->db);
     return rc;
@@ -32,8 +35,10 @@ static int do_patiently(struct replay_run *r, replay_work *work, void *arg, stru
     int64_t until_us = clock_monotonic_us() + PATIENCE_MS * INT64_C(1000);
     for (;;) {
         int rc = db_connect(r->db, e);
+        FAILPOINT("replay.audit.before_begin");
         if (!rc)
             rc = db_run(r->db, "BEGIN", e);
+        FAILPOINT("replay.audit.begun");
         if (!rc)
             rc = end(r, work(r, arg, e), e);
         else

@@ -1,6 +1,7 @@
 #include "replay_log.h"
 
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "stream/headers.h"
 #include "stream/kafka.h"
 
@@ -138,7 +139,9 @@ int replay_log_fence(struct replay_log *l, struct err *e)
 {
     int64_t until_us = clock_monotonic_us() + FENCE_TIMEOUT_MS * INT64_C(1000);
     for (;;) {
+        FAILPOINT("replay.before_fence");
         rd_kafka_error_t *error = rd_kafka_init_transactions(l->producer, TIMEOUT_MS);
+        FAILPOINT("replay.fenced");
         bool again = error && rd_kafka_error_is_retriable(error) &&
                      clock_monotonic_us() < until_us && !ctl_stopping();
         int rc = take_error(l, error, "begin a replay", e);
@@ -222,7 +225,9 @@ static int commit(struct replay_log *l, bool *again, struct err *e)
 {
     int64_t until_us = clock_monotonic_us() + COMMIT_TIMEOUT_MS * INT64_C(1000);
     for (;;) {
+        FAILPOINT("replay.before_commit");
         rd_kafka_error_t *error = rd_kafka_commit_transaction(l->producer, TIMEOUT_MS);
+        FAILPOINT("replay.committed");
         bool retry = error && rd_kafka_error_is_retriable(error);
         *again = error && rd_kafka_error_txn_requires_abort(error);
         int rc = take_error(l, error, "commit the transaction", e);
@@ -235,7 +240,9 @@ static int commit(struct replay_log *l, bool *again, struct err *e)
 static int abort_it(struct replay_log *l, struct err *e)
 {
     for (;;) {
+        FAILPOINT("replay.before_abort");
         rd_kafka_error_t *error = rd_kafka_abort_transaction(l->producer, COMMIT_TIMEOUT_MS);
+        FAILPOINT("replay.aborted");
         bool retry = error && rd_kafka_error_is_retriable(error);
         int rc = take_error(l, error, "abort the transaction", e);
         if (!rc || !retry || ctl_stopping())
@@ -252,7 +259,9 @@ static int try_once(struct replay_log *l, struct replay_item *items, size_t n, b
     *again = false;
     l->undelivered = RD_KAFKA_RESP_ERR_NO_ERROR;
     l->refused = 0;
+    FAILPOINT("replay.before_begin");
     int rc = take_error(l, rd_kafka_begin_transaction(l->producer), "begin a transaction", e);
+    FAILPOINT("replay.begun");
     if (rc)
         return rc;
     for (size_t i = 0; i < n && !rc; i++) {
@@ -260,7 +269,9 @@ static int try_once(struct replay_log *l, struct replay_item *items, size_t n, b
         if (items[i].send && !items[i].taken)
             rc = produce(l, &items[i], &why);
     }
+    FAILPOINT("replay.records_produced");
     int flushed = flush(l, rc ? NULL : &why);
+    FAILPOINT("replay.flushed");
     rc = rc ? rc : flushed;
     if (!rc && !l->refused)
         rc = commit(l, again, &why);

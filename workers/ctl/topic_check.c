@@ -4,6 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* Kafka's own default. Less is not enough for what the workers send at once: a batch, which has up
+ * to 1,000,000 bytes (batch.size) and counts as one message. */
+#define KAFKA_MAX_MESSAGE_BYTES "1048588"
+
 struct finding {
     void (*each)(void *arg, const char *problem, const char *remedy);
     void *arg;
@@ -95,6 +99,8 @@ int topics_check(const struct topics_facts *f, size_t i, const struct conf *conf
     }
     const char *policy = topic_config(t->topic, "cleanup.policy");
     const char *largest = topic_config(t->topic, "max.message.bytes");
+    if (!largest && !t->topic->record)
+        largest = KAFKA_MAX_MESSAGE_BYTES;
     check_partitions(&to, f, i, conf);
     if (policy)
         check_config(&to, "cleanup.policy", t->cleanup_policy, policy,
