@@ -20,6 +20,9 @@ struct property {
 };
 
 static const struct property for_all[] = {
+    /* A leader that is gone before a client has ever reached it is not asked about again by
+     * librdkafka 2.0 until the next refresh, which would be minutes away. */
+    {"topic.metadata.refresh.interval.ms", "5000"},
     {"socket.nagle.disable", "true"},
     {"socket.keepalive.enable", "true"},
     {"reconnect.backoff.max.ms", "2000"},
