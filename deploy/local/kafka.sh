@@ -5,6 +5,7 @@
 # To be sourced after lib.sh. Expects STACK_DIR, and KAFKA_VERSION, KAFKA_JARS, KAFKA_PORT,
 # KAFKA_CONTROLLER_PORT and KAFKA_PARTITIONS as DIR/env names them. Everything it writes is in
 # STACK_DIR/kafka: server.properties, data, kafka.log (and kafka.log.1 of the run before), pid.
+# KAFKA_CLUSTER_ID makes it one of several nodes, which KAFKA_PROPERTIES then has to say more of.
 
 readonly KAFKA_STOP_SECONDS=30
 
@@ -57,11 +58,12 @@ kafka_run() {
 # Paths in this file are relative to STACK_DIR/kafka, where the server runs: a properties file is
 # read as Latin-1 and log.dirs as a comma-separated list, so not every path could be written here.
 kafka_write_properties() {
+    local advertised=${KAFKA_ADVERTISED:-${KAFKA_LISTENERS:-}}
     cat >"$STACK_DIR/kafka/server.properties" <<PROPERTIES
 node.id=1
 process.roles=broker,controller
 listeners=BROKER://127.0.0.1:$KAFKA_PORT,CONTROLLER://127.0.0.1:$KAFKA_CONTROLLER_PORT${KAFKA_LISTENERS:+,$KAFKA_LISTENERS}
-advertised.listeners=BROKER://127.0.0.1:$KAFKA_PORT${KAFKA_LISTENERS:+,$KAFKA_LISTENERS}
+advertised.listeners=BROKER://127.0.0.1:$KAFKA_PORT${advertised:+,$advertised}
 listener.security.protocol.map=BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=BROKER
@@ -139,7 +141,7 @@ kafka_prepare() {
     kafka_write_configuration
     rm -rf "$home/data"
     # 16 random bytes in URL-safe Base64; without "-", which could be taken for an option.
-    id=$(head -c 16 /dev/urandom | base64 | tr '+/' 'AB')
+    id=${KAFKA_CLUSTER_ID:-$(head -c 16 /dev/urandom | base64 | tr '+/' 'AB')}
     id=${id%==}
     (cd "$home" && kafka_run -- kafka.tools.StorageTool format \
         --cluster-id "$id" --config server.properties) >"$home/format.log" 2>&1 || status=$?

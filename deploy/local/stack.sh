@@ -26,6 +26,7 @@
 #   KAFKA_HEAP         the most memory for Kafka's heap (default 512m)
 #   KAFKA_PROPERTIES   more lines for Kafka's server.properties
 #   KAFKA_LISTENERS    more listeners, which those lines explain: NAME://localhost:PORT,...
+#   KAFKA_ADVERTISED   the same with the ports that clients have to take, where those are others
 #   LOCAL_PG_FSYNC     off: faster, and safe against kills but not against the loss of power
 #   POSTGRES_BIN       where PostgreSQL's programs are (default /usr/lib/postgresql/15/bin)
 #   JAVA_HOME          a Java 17 or newer (default: the java in PATH)

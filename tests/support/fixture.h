@@ -122,6 +122,7 @@ static inline double part_value(struct part p, const struct feature *f, size_t w
                                 int64_t as_of_ms)
 {
     struct content *contents = calloc(feature_contents(f) + 1, sizeof *contents);
+    assert_non_null(contents);
     struct content_range right = CONTENT_ALWAYS;
     content_read(contents, &right, f, p, p.newest_ms, as_of_ms);
     double value = content_value(&contents[window], f, f->prior, as_of_ms);

@@ -24,23 +24,24 @@ sys.path.append(str(stacks.ROOT / "tests/oracle"))     # behind: its tests have 
 import oracle  # noqa: E402
 
 BIN = Path(os.environ.get("BIN_DIR", stacks.ROOT / "build/workers")).resolve()
-COMMAND_LIMIT_S = 120
+PATIENCE = float(os.environ.get("TEST_PATIENCE", 1))     # how many times slower programs may be: under valgrind
+COMMAND_LIMIT_S = 120 * PATIENCE
 START_LIMIT_S = 60
 STOP_LIMIT_S = 35                       # a worker's own watchdog ends it after 30
-SETTLE_LIMIT_S = 90
+SETTLE_LIMIT_S = 90 * PATIENCE
 QUIET_S = 1.5                           # many times the intervals below
 
 # Short, so that tests are; Kafka finds out about killed workers quickly.
 SETTINGS = {
     "commit_interval_ms": 50, "publish_interval_ms": 100, "checkpoint_interval_ms": 1000,
     "shared_checkpoint_interval_ms": 300, "recorder.batch_interval_ms": 50,
-    "kafka.session.timeout.ms": 3000, "kafka.heartbeat.interval.ms": 500,
+    "kafka.session.timeout.ms": int(3000 * PATIENCE), "kafka.heartbeat.interval.ms": 500,
 }
 
 
 def wait_until(condition, what, limit_s):
     """The first true value of condition(); what is the text of the failure, or makes it."""
-    deadline = time.monotonic() + limit_s
+    deadline = time.monotonic() + limit_s * PATIENCE
     while not (value := condition()):
         if time.monotonic() > deadline:
             raise TimeoutError(f"after {limit_s} s: {what() if callable(what) else what}")
@@ -58,15 +59,15 @@ def json_lines(text):
 
 
 class Worker:
-    """One process. It is killed when this one is gone."""
+    """One process. It is killed when this one is gone. variables: more of them in its environment."""
 
-    def __init__(self, fleet, name, log, settings):
+    def __init__(self, fleet, name, log, settings, variables=None):
         self.name = name
         self.log = log
         command = ["setpriv", "--pdeathsig", "KILL", BIN / f"flotilla-{name}", *fleet.options(settings)]
         with open(log, "wb") as out:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
-                                            env=environment())
+                                            env={**environment(), **(variables or {})})
 
     def records(self):
         """What it has logged so far; a line that is being written is left out."""
@@ -115,7 +116,7 @@ class Worker:
                 (line.rpartition(" ") for line in lines if line and not line.startswith("#"))}
 
     def wait_end(self, limit_s=STOP_LIMIT_S):
-        return self.process.wait(timeout=limit_s)
+        return self.process.wait(timeout=limit_s * PATIENCE)
 
     def stop(self):
         """In good order. The exit status must be 0."""
@@ -144,7 +145,7 @@ class Fleet:
         self.folder.mkdir(parents=True)
         self.settings = {"kafka.brokers": self.stack.brokers, "kafka.prefix": self.prefix,
                          "kafka.partitions": partitions, "postgres.url": self.stack.postgres_url(name),
-                         **SETTINGS, **settings}
+                         **SETTINGS, **self.stack.fleet_settings, **settings}
         if features is not None:
             self.define(features)
         self.config = None
@@ -194,11 +195,13 @@ class Fleet:
         return config + [word for name, value in all_settings.items() if value is not None
                 for word in ("--set", f"{name}={value}")]
 
-    def run(self, *arguments, settings=None, stdin=None, limit_s=COMMAND_LIMIT_S):
-        """A command of flotilla, however it ends. stdin: text, or an open file."""
+    def run(self, *arguments, settings=None, stdin=None, limit_s=COMMAND_LIMIT_S, variables=None):
+        """A command of flotilla, however it ends. stdin: text, or an open file; variables: more of them in its
+        environment."""
         given = {"stdin": stdin} if hasattr(stdin, "fileno") else {"input": stdin or ""}
         return subprocess.run([BIN / "flotilla", *map(str, arguments), *self.options(settings)], capture_output=True,
-                              encoding="utf-8", errors="surrogateescape", env=environment(), timeout=limit_s, **given)
+                              encoding="utf-8", errors="surrogateescape", timeout=limit_s,
+                              env={**environment(), **(variables or {})}, **given)
 
     def flotilla(self, *arguments, **given):
         """What a command prints; it must succeed."""
@@ -208,10 +211,10 @@ class Fleet:
                                  f"{run.stdout[-2000:]}{run.stderr[-2000:]}")
         return run.stdout
 
-    def start(self, name, ready=True, **settings):
-        """A worker, with settings of its own."""
+    def start(self, name, ready=True, variables=None, **settings):
+        """A worker, with settings and variables of the environment of its own."""
         log = self.folder / f"{len(self.workers):02}-{name}.log"
-        worker = Worker(self, name, log, settings)
+        worker = Worker(self, name, log, {**self.stack.worker_settings, **settings}, variables)
         self.workers.append(worker)
         return worker.wait_ready() if ready else worker
 
@@ -315,14 +318,14 @@ class Fleet:
         return {(topic, int(partition)): int(offset)
                 for topic, partition, offset in re.findall(r"^(\S+) \[(\d+)\] offset (\d+)$", lines, re.MULTILINE)}
 
-    def events_lag(self, group="features"):
-        """Events that the group has not committed, as Kafka's own tool counts them."""
+    def lag(self, group="features", topics=("events", "feature.deltas")):
+        """Records that the group has not committed, as Kafka's own tool counts them."""
         described = self.stack.kafka_tool("org.apache.kafka.tools.consumer.group.ConsumerGroupCommand", "--describe",
                                           "--group", self.topic(group))
         rows = [line.split() for line in described.splitlines()]
-        committed = {int(row[2]): row[3] for row in rows if row[1:2] == [self.topic("events")]}
-        return sum(end - (int(committed.get(partition, "-")) if committed.get(partition, "-") != "-" else 0)
-                   for (topic, partition), end in self.ends().items() if topic == self.topic("events"))
+        read = {self.topic(topic) for topic in topics}
+        committed = {(row[1], int(row[2])): int(row[3]) for row in rows if row[1:2] and row[1] in read and row[3] != "-"}
+        return sum(end - committed.get(place, 0) for place, end in self.ends().items() if place[0] in read)
 
     def open_transactions(self):
         """Transactional ids of this fleet that have one."""
@@ -350,12 +353,12 @@ class Fleet:
         while True:
             ends = self.wait_quiet(deadline)
             with ThreadPoolExecutor() as both:
-                lag, transactions = both.submit(self.events_lag), both.submit(self.open_transactions)
+                lag, transactions = both.submit(self.lag), both.submit(self.open_transactions)
                 lag, transactions = lag.result(), transactions.result()
             if lag == 0 and not transactions and self.ends() == ends:
                 return
             if time.monotonic() > deadline:
-                raise TimeoutError(f"after {limit_s} s {lag} events are not committed, open transactions: "
+                raise TimeoutError(f"after {limit_s} s {lag} records are not committed, open transactions: "
                                    f"{transactions}")
 
 
@@ -394,10 +397,10 @@ class Expected:
 
     def __init__(self, features, lines):
         self.features = oracle.read_features(features)
-        state = oracle.State(self.features)
-        for _ in oracle.replay(state, oracle.accepted(lines)):
+        self.state = oracle.State(self.features)
+        for _ in oracle.replay(self.state, oracle.accepted(lines)):
             pass
-        self.records = [oracle.printable(record) for record in state.key_values()]
+        self.records = [oracle.printable(record) for record in self.state.key_values()]
         # A user's keys beyond the most recent ones are forgotten; what was published of them may still be there.
         keys = defaultdict(int)
         for record in self.records:

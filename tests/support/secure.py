@@ -38,15 +38,6 @@ MECHANISMS = {"SCRAM-SHA-256": (1, "sha256"), "SCRAM-SHA-512": (2, "sha512")}
 ITERATIONS = 4096
 
 
-def free_port():
-    """A port that nobody listens on, of those that lib.sh chooses from; Kafka binds it a moment later."""
-    while True:
-        port = 20000 + secrets.randbelow(12000)
-        with socket.socket() as s:
-            if s.connect_ex(("127.0.0.1", port)):
-                return port
-
-
 # ---------------------------------------------------------------- certificates
 
 class Certificates:
@@ -159,7 +150,7 @@ class SecureStack(stacks.Stack):
     def __init__(self):
         self.files = Path(tempfile.mkdtemp(prefix="flotilla-test-keys."))
         self.certificates = Certificates(self.files)
-        self.ports = {name: free_port() for name in ("secure", "mutual", "expired")}
+        self.ports = {name: stacks.free_port() for name in ("secure", "mutual", "expired")}
         self.passwords = {f"v{i}": secrets.token_hex(12) for i in range(PRINCIPALS)}
         self.passwords["all"] = secrets.token_hex(12)
         self.scram_password = secrets.token_hex(12)

@@ -6,7 +6,9 @@ and left alone.
 """
 import atexit
 import os
+import secrets
 import shlex
+import socket
 import subprocess
 import tempfile
 from pathlib import Path
@@ -36,8 +38,22 @@ def logs():
     return Path(os.environ["LOG_DIR"])
 
 
+def free_port():
+    """A port that nobody listens on, of those that lib.sh chooses from; a server binds it a moment later."""
+    while True:
+        port = 20000 + secrets.randbelow(12000)
+        with socket.socket() as s:
+            if s.connect_ex(("127.0.0.1", port)):
+                return port
+
+
 class Stack:
     """Where the servers are, and how to stop, kill and start them."""
+
+    settings = {}               # of stack.sh, more than those of all stacks
+    fleet_settings = {}         # of fleets on it
+    worker_settings = {}        # of the workers of fleets on it, where they have others than the test's commands
+    through = ()                # a command that runs stack.sh
 
     def __init__(self, directory):
         self.directory = directory
@@ -47,7 +63,23 @@ class Stack:
 
     def run(self, verb):
         """A verb of stack.sh: postgres-kill, kafka-start, ..."""
-        run_script(verb, self.directory)
+        run_script(verb, self.directory, self.through, **self.settings)
+
+    def pid(self, server):
+        """Of the server's (first) process, as it was last started."""
+        record = Path(self.directory) / server / "pid"
+        return int(record.read_text(encoding="ascii").split()[0])
+
+    def is_running(self, server):
+        """Whether that process is there. One that has ended is a zombie where nobody asks after it."""
+        try:
+            status = Path(f"/proc/{self.pid(server)}/stat").read_text(encoding="ascii")
+        except FileNotFoundError:
+            return False
+        return status.rpartition(")")[2].split()[0] not in "ZX"
+
+    def signal_kafka(self, number):
+        os.kill(self.pid("kafka"), number)
 
     def postgres_url(self, database, user="flotilla"):
         return f"postgresql://{user}@127.0.0.1:{self.env['POSTGRES_PORT']}/{database}"
@@ -75,13 +107,13 @@ class Stack:
         return run.stdout
 
 
-def run_script(verb, directory, **settings):
-    """A verb of stack.sh; settings are those that it takes from the environment."""
+def run_script(verb, directory, through=(), **settings):
+    """A verb of stack.sh; settings are those that it takes from the environment. through: a command that runs it."""
     # Nobody's power fails during a test; what is killed keeps its pages in the kernel.
     environment = {"LOCAL_PG_FSYNC": "off", "KAFKA_PROPERTIES": KAFKA_PROPERTIES, **os.environ, **settings}
     with open(logs() / "stack.log", "ab") as log:
-        run = subprocess.run(["bash", SCRIPT, verb, directory], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                             env=environment, timeout=SCRIPT_LIMIT_S)
+        run = subprocess.run([*through, "bash", SCRIPT, verb, directory], stdin=subprocess.DEVNULL, stdout=log,
+                             stderr=log, env=environment, timeout=SCRIPT_LIMIT_S)
     if run.returncode != 0:
         raise RuntimeError(f"stack.sh {verb} failed:\n{(logs() / 'stack.log').read_text(errors='replace')[-2000:]}")
 

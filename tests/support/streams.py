@@ -4,8 +4,8 @@
   streams.py --seed 7 --size small --out-features F.yaml --out-stream S.jsonl
 
 A seed and a size give the same two files everywhere. The stream has the shape of the oracle's --stream. Every edge of
-features.md is met with some probability; several seeds together meet them all. Sizes, in the oracle: small takes
-under a second, medium about ten, large about a minute.
+features.md is met with some probability; several seeds together meet them all. Sizes, in the oracle: tiny and small
+take under a second, medium about ten, large about a minute.
 """
 import argparse
 import json
@@ -32,8 +32,8 @@ class Size(NamedTuple):
     bursts: int                 # if the seed has any
 
 
-SIZES = {"small": Size(30, 5, 15, 1_000, 2), "medium": Size(40, 20, 40, 10_000, 4),
-         "large": Size(56, 60, 120, 28_000, 8)}
+SIZES = {"tiny": Size(24, 5, 12, 600, 1), "small": Size(30, 5, 15, 1_000, 2),
+         "medium": Size(40, 20, 40, 10_000, 4), "large": Size(56, 60, 120, 28_000, 8)}
 
 # Where the clock starts: before 1970 and over it, around changes of the zones' clocks, far back and far ahead.
 STARTS = [datetime.fromisoformat(text + "+00:00") for text in (

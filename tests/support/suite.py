@@ -26,7 +26,7 @@ sys.path[:0] = [str(TESTS / "support"), str(TESTS / "integration")]
 import stack  # noqa: E402
 
 UNIT_DIR = Path(os.environ.get("UNIT_DIR", TESTS.parent / "build/tests")).resolve()
-TEST_LIMIT_S = 600
+TEST_LIMIT_S = int(600 * float(os.environ.get("TEST_PATIENCE", 1)))
 OUTPUT_SHOWN = 20_000
 
 

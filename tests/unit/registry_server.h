@@ -26,12 +26,16 @@ struct server_answer {
     int asked;
 };
 
+struct server_request {
+    char authorization[256], body[4096], content_type[128], last[320];
+    bool client_shown; /* it came with a certificate of client_signer */
+};
+
 struct registry_server {
     struct MHD_Daemon *daemon;
     int port;
     const char *certificate, *key; /* PEM; NULL: plain HTTP */
     const char *client_signer;     /* clients are asked for a certificate of this one */
-    bool client_shown;             /* the last one had one */
     pthread_mutex_t lock;
     struct server_answer answers[SERVER_ANSWERS];
     size_t count;
@@ -40,8 +44,17 @@ struct registry_server {
     bool cuts, holds; /* connections are closed, or nothing is answered until server_go_on() */
     struct MHD_Connection *held[SERVER_HELD];
     size_t held_count;
-    char authorization[256], body[4096], content_type[128], last[320]; /* of the last request */
+    struct server_request seen; /* the last one */
 };
+
+/* A copy of what it remembers of the last request. */
+static inline struct server_request server_seen(struct registry_server *s)
+{
+    pthread_mutex_lock(&s->lock);
+    struct server_request seen = s->seen;
+    pthread_mutex_unlock(&s->lock);
+    return seen;
+}
 
 struct server_upload {
     struct buf body;
@@ -70,13 +83,15 @@ static inline bool server_knows_client(struct MHD_Connection *c)
 static inline void server_remember(struct registry_server *s, struct MHD_Connection *c,
                                    const char *method, const char *path, const struct buf *body)
 {
+    struct server_request *seen = &s->seen;
     const char *authorization = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Authorization");
     const char *type = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Content-Type");
-    snprintf(s->authorization, sizeof s->authorization, "%s", authorization ? authorization : "");
-    snprintf(s->content_type, sizeof s->content_type, "%s", type ? type : "");
-    snprintf(s->body, sizeof s->body, "%.*s", STR_ARG(buf_str(body)));
-    snprintf(s->last, sizeof s->last, "%s %s", method, path);
-    s->client_shown = s->client_signer && server_knows_client(c);
+    snprintf(seen->authorization, sizeof seen->authorization, "%s",
+             authorization ? authorization : "");
+    snprintf(seen->content_type, sizeof seen->content_type, "%s", type ? type : "");
+    snprintf(seen->body, sizeof seen->body, "%.*s", STR_ARG(buf_str(body)));
+    snprintf(seen->last, sizeof seen->last, "%s %s", method, path);
+    seen->client_shown = s->client_signer && server_knows_client(c);
     s->asked++;
 }
 

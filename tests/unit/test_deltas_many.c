@@ -20,6 +20,7 @@ static void keys_of_any_length_are_told_apart(void **state)
                 memset(name, 'x', sizeof name);
                 name[len] = last;
                 shared_key(&key, 0, (struct str){name, len + 1});
+                assert_true(buf_ok(&key));
                 assert_int_equal(deltas_put(x.deltas, buf_str(&key), &c, &e), 0);
                 uint32_t id = table_insert(x.expected, buf_str(&key));
                 buf_free(&key);

@@ -125,6 +125,7 @@ static void what_is_not_there_is_not_removed(void **state)
     (void)state;
     size_t compared = 0;
     struct ordered *o = ordered_new(backwards, &compared);
+    assert_non_null(o);
     assert_false(ordered_remove(o, 1, 1));
     assert_true(ordered_insert(o, 1, 1));
     assert_false(ordered_remove(o, 2, 1));
@@ -169,6 +170,7 @@ static void memory_that_was_used_before_is_not_read(void **state)
 {
     (void)state;
     struct ordered *o = ordered_new(only_known_items, NULL);
+    assert_non_null(o);
     for (uint32_t item = 0; item < ITEMS; item++)
         assert_true(ordered_insert(o, item, ITEMS + item));
     ordered_free(o);

@@ -45,7 +45,7 @@ static void schema_of_an_id_is_asked_for_once(void **state)
         registry_turn(f->registry, 0);
     }
     assert_int_equal(server_asked(&f->server, "/schemas/ids/17"), 1);
-    assert_string_equal(f->server.last, "GET /schemas/ids/17");
+    assert_string_equal(server_seen(&f->server).last, "GET /schemas/ids/17");
     assert_float_equal(requests(f, "answered"), 1, 0);
 }
 
@@ -271,9 +271,11 @@ static void schema_is_registered_once_for_a_subject(void **state)
     connect_client(f);
     assert_int_equal(declare(f, "my.events-value", "{\"type\": \"string\"}", &id, NULL), 0);
     assert_int_equal(id, 42);
-    assert_string_equal(f->server.last, "POST /subjects/my.events-value/versions");
-    assert_string_equal(f->server.body, "{\"schema\":\"{\\\"type\\\": \\\"string\\\"}\"}");
-    assert_string_equal(f->server.content_type, "application/vnd.schemaregistry.v1+json");
+    assert_string_equal(server_seen(&f->server).last, "POST /subjects/my.events-value/versions");
+    assert_string_equal(server_seen(&f->server).body,
+                        "{\"schema\":\"{\\\"type\\\": \\\"string\\\"}\"}");
+    assert_string_equal(server_seen(&f->server).content_type,
+                        "application/vnd.schemaregistry.v1+json");
     assert_int_equal(declare(f, "my.events-value", "{\"type\": \"string\"}", &id, NULL), 0);
     assert_int_equal(server_asked_in_all(&f->server), 1);
     assert_int_equal(declare(f, "my.events-value", "{\"type\": \"bytes\"}", &id, NULL), 0);
@@ -311,7 +313,7 @@ static void schema_is_only_looked_up_where_nothing_may_be_registered(void **stat
     connect_client(f);
     assert_int_equal(declare(f, "there", "\"string\"", &id, &e), 0);
     assert_int_equal(id, 9);
-    assert_string_equal(f->server.last, "POST /subjects/there");
+    assert_string_equal(server_seen(&f->server).last, "POST /subjects/there");
     assert_int_equal(declare(f, "absent", "\"string\"", &id, &e), ERR_INVALID);
     assert_string_equal(e.msg, "subject absent: the schema is not registered (Schema not found), "
                                "and schema_registry.register is 0");

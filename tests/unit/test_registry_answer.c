@@ -190,6 +190,7 @@ static void texts_stand_behind_those_they_refer_to(void **state)
 {
     struct references *r = references_new();
     (void)state;
+    assert_non_null(r);
     assert_next(r, NULL);
     add(r, "m", "ab");
     assert_next(r, "a");
@@ -210,6 +211,7 @@ static void same_subject_in_two_versions_is_two_schemas(void **state)
 {
     struct references *r = references_new();
     (void)state;
+    assert_non_null(r);
     const char *body = "{\"schema\":\"m\",\"references\":[{\"subject\":\"a\",\"version\":1},"
                        "{\"subject\":\"a\",\"version\":2},{\"subject\":\"a\",\"version\":1}]}";
     assert_int_equal(references_add(r, str_of(body), NULL), 0);
@@ -225,6 +227,7 @@ static void references_may_go_sixteen_deep(void **state)
     (void)state;
     for (int depth = 16; depth <= 17; depth++) {
         struct references *r = references_new();
+        assert_non_null(r);
         const struct str *texts;
         size_t count;
         struct err e = {0};
@@ -241,6 +244,7 @@ static void references_may_go_sixteen_deep(void **state)
 static void references_may_be_64_with_theirs(void **state)
 {
     struct references *r = references_new();
+    assert_non_null(r);
     struct buf b = {0};
     struct err e;
     (void)state;
@@ -260,6 +264,7 @@ static void references_may_be_64_with_theirs(void **state)
 static void texts_may_be_four_mebibytes_together(void **state)
 {
     struct references *r = references_new();
+    assert_non_null(r);
     struct buf b = {0};
     struct err e;
     (void)state;

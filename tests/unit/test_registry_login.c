@@ -15,7 +15,7 @@ static void user_and_password_are_sent_and_never_shown(void **state)
     connect_client(f);
     look_up(f, 1, &schema, NULL);
     /* printf me:se:cret | base64 */
-    assert_string_equal(f->server.authorization, "Basic bWU6c2U6Y3JldA==");
+    assert_string_equal(server_seen(&f->server).authorization, "Basic bWU6c2U6Y3JldA==");
     server_misbehave(&f->server, 401, false, false);
     assert_null(strstr(wait_for_reason(f, 2), "cret"));
 }
@@ -32,7 +32,7 @@ static void user_of_the_url_comes_first_and_is_not_shown(void **state)
     connect_client(f);
     look_up(f, 1, &schema, NULL);
     /* printf you:p@ss | base64 */
-    assert_string_equal(f->server.authorization, "Basic eW91OnBAc3M=");
+    assert_string_equal(server_seen(&f->server).authorization, "Basic eW91OnBAc3M=");
     server_misbehave(&f->server, 401, false, false);
     const char *why = wait_for_reason(f, 2);
     assert_contains(why, f->url);
@@ -154,7 +154,7 @@ static void certificate_is_shown_to_the_registry(void **state)
         set(&f, "key_file", shown ? s.key_file : "");
         connect_client(&f);
         assert_int_equal(look_up(&f, 1, &schema, NULL), 0);
-        assert_int_equal(f.server.client_shown, shown);
+        assert_int_equal(server_seen(&f.server).client_shown, shown);
         tear_down_secured(&f);
     }
     free_certificates(&s);

@@ -10,11 +10,19 @@ static struct str key_of(char text[32], unsigned n)
     return str_of(text);
 }
 
+/* There is memory in these tests. */
+static uint32_t insert(struct table *t, struct str key)
+{
+    uint32_t id = table_insert(t, key);
+    assert_int_not_equal(id, TABLE_NONE);
+    return id;
+}
+
 static void a_key_keeps_its_number_whatever_its_value_becomes(void **state)
 {
     (void)state;
     struct table *t = table_new();
-    uint32_t id = table_insert(t, str_of("a"));
+    uint32_t id = insert(t, str_of("a"));
     char value[5000];
     memset(value, 'v', sizeof value);
     assert_int_equal(table_insert(t, str_of("a")), id);
@@ -33,7 +41,7 @@ static void an_empty_key_is_a_key(void **state)
     (void)state;
     struct table *t = table_new();
     assert_int_equal(table_find(t, str_of("")), TABLE_NONE);
-    uint32_t id = table_insert(t, str_of(""));
+    uint32_t id = insert(t, str_of(""));
     assert_int_equal(table_find(t, str_of("")), id);
     assert_int_equal(table_find(t, str_bytes("\0", 1)), TABLE_NONE);
     table_free(t);
@@ -60,7 +68,7 @@ static void it_does_what_an_array_of_all_keys_does(void **state)
             continue;
         }
         count += !value[n];
-        id = table_insert(t, str_of(text));
+        id = insert(t, str_of(text));
         assert_true(table_set(t, id, str_bytes(&v, sizeof v)));
         value[n] = v;
         assert_int_equal(table_count(t), count);
@@ -80,7 +88,7 @@ static void the_walk_meets_each_key_once_also_while_it_removes(void **state)
     struct table *t = table_new();
     char text[32];
     for (unsigned n = 0; n < 100; n++)
-        table_set_tag(table_get(t, table_insert(t, key_of(text, n))), n);
+        table_set_tag(table_get(t, insert(t, key_of(text, n))), n);
     int64_t sum = 0;
     for (uint32_t id = table_first(t); id != TABLE_NONE; id = table_next(t, id)) {
         sum += table_tag(table_get(t, id));
@@ -100,12 +108,12 @@ static void a_new_key_has_no_tag_flags_or_value_also_in_a_number_used_before(voi
 {
     (void)state;
     struct table *t = table_new();
-    uint32_t id = table_insert(t, str_of("old"));
+    uint32_t id = insert(t, str_of("old"));
     table_set_tag(table_get(t, id), 5);
     table_flag(table_get(t, id), 6, true);
     table_set(t, id, str_of("value"));
     table_remove(t, id);
-    uint32_t again = table_insert(t, str_of("new"));
+    uint32_t again = insert(t, str_of("new"));
     assert_int_equal(again, id);
     assert_int_equal(table_tag(table_get(t, again)), 0);
     assert_false(table_has(table_get(t, again), 0xff));
@@ -137,7 +145,7 @@ static void its_bytes_grow_and_shrink_with_what_it_holds(void **state)
     struct table *t = table_new();
     static char large[100000];
     size_t empty = table_bytes(t);
-    uint32_t id = table_insert(t, str_of("a"));
+    uint32_t id = insert(t, str_of("a"));
     table_set(t, id, str_bytes(large, sizeof large));
     assert_true(table_bytes(t) >= empty + sizeof large);
     table_set(t, id, str_of("small"));
@@ -188,7 +196,7 @@ static void what_is_fetched_ahead_is_left_as_it_is(void **state)
         for (int step = 0; step < TABLE_FETCHES; step++)
             for (unsigned k = n > 3 ? n - 3 : 0; k < n + 3; k++)
                 table_fetch(t, key_of(text, k), step);
-        uint32_t id = table_insert(t, key_of(text, n));
+        uint32_t id = insert(t, key_of(text, n));
         assert_true(table_set(t, id, key_of(text, n)));
         if (n % 3 == 2)
             table_remove(t, table_find(t, key_of(text, n / 3)));

@@ -173,6 +173,7 @@ static void put_event(struct world *w, int64_t time_ms)
     for (size_t i = 0; i < event.propositions.count; i++)
         shown[i] = str_of(proposition_name((size_t)random_below(r, PROPOSITIONS)));
     uint32_t user = table_insert(w->records, event.user_id);
+    assert_int_not_equal(user, TABLE_NONE);
     deltas_clear(w->deltas);
     assert_int_equal(apply_event(w->apply, &event, time_ms, record_of(w, event.user_id), &w->after,
                                  w->deltas, &outcome, &e),
@@ -465,7 +466,9 @@ static void a_damaged_record_is_an_error(void **state)
     struct err e = {0};
     struct rank_request q = {.user_id = str_of("u0")};
     set_up(&w, 1);
-    table_set(w.records, table_insert(w.records, q.user_id), str_of("\xff"));
+    uint32_t user = table_insert(w.records, q.user_id);
+    assert_int_not_equal(user, TABLE_NONE);
+    assert_true(table_set(w.records, user, str_of("\xff")));
     struct state_view view = view_of(&w);
     assert_int_equal(vectors_read(w.vectors, &view, &q, NULL, NULL, &e), ERR_CORRUPT);
     tear_down(&w);
