@@ -24,22 +24,16 @@ import avro  # noqa: E402
 import fastavro  # noqa: E402
 import fleet as fleets  # noqa: E402
 from fleet import Fleet, wait_until  # noqa: E402
+from usage import cpu_s  # noqa: E402
 
 FEATURES = ROOT / "tests/bench/ranker.features.yaml"
 TRAFFIC = Path(os.environ["TRAFFIC"])
 SCHEMAS = {name: fastavro.schema.load_schema(ROOT / f"schemas/{name}.avsc")
            for name in ("rank_request", "event", "entity")}
-TICKS = os.sysconf("SC_CLK_TCK")
 PLACEMENTS = """placements:
   default: {model: home, log: 0.01}
   shelf: {log: 0, filters: [{attribute: runtime, from: 60}]}
 """
-
-
-def cpu_s(process):
-    """Processor time of a process so far, all its threads."""
-    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 def library():
