@@ -266,13 +266,32 @@ int kafka_partition_count(rd_kafka_t *rk, const char *topic, int timeout_ms, int
     return rc;
 }
 
+/* which: RD_KAFKA_OFFSET_BEGINNING or _END. Not by rd_kafka_query_watermark_offsets(), which waits
+ * for an answer of a leader that is gone, whatever its timeout is. */
+static rd_kafka_resp_err_t ask_offset(rd_kafka_t *rk, const char *topic, int partition,
+                                      int64_t which, int timeout_ms, int64_t *out)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    if (!list)
+        return RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE;
+    rd_kafka_topic_partition_list_add(list, topic, partition)->offset = which;
+    rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(rk, list, timeout_ms);
+    if (!code)
+        code = list->elems[0].err;
+    *out = list->elems[0].offset;
+    rd_kafka_topic_partition_list_destroy(list);
+    return code;
+}
+
 int kafka_offsets(rd_kafka_t *rk, const char *topic, int partition, int timeout_ms, int64_t *first,
                   int64_t *end, struct err *e)
 {
     int64_t until_us = clock_monotonic_us() + (int64_t)timeout_ms * 1000;
     for (;;) {
         rd_kafka_resp_err_t code =
-            rd_kafka_query_watermark_offsets(rk, topic, partition, first, end, timeout_ms);
+            ask_offset(rk, topic, partition, RD_KAFKA_OFFSET_BEGINNING, timeout_ms, first);
+        if (!code)
+            code = ask_offset(rk, topic, partition, RD_KAFKA_OFFSET_END, timeout_ms, end);
         if (!code)
             return 0;
         int rc = kafka_err(e, code, "read the first and last offset");

@@ -13,6 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests/support"), str(ROOT / "tests/crash")]
 
+import cluster  # noqa: E402
 import proxied  # noqa: E402
 import small_disk  # noqa: E402
 from confluent_kafka import Producer  # noqa: E402
@@ -37,6 +38,7 @@ USERS, PROPOSITIONS = 9, 7
 
 def tearDownModule():
     proxied.stop()
+    cluster.stop()
 
 
 def clicks(first, count, users=USERS, filler=""):
@@ -287,6 +289,36 @@ class Silence(Case):
             stack.run("kafka-start")
         self.come_back()
         self.send_more()
+        self.assertRight()
+
+
+# ---------------------------------------------------------------- three brokers
+
+class ThreeBrokers(Case):
+    def begin_on_cluster(self):
+        self.cluster = cluster.stack()
+        self.begin(stack=self.cluster)
+
+    def test_one_lost_and_leaders_and_coordinators_moved_nothing_is_lost_or_doubled(self):
+        self.begin_on_cluster()
+        topics = [self.fleet.topic(name) for name in ("events", "feature.deltas")]
+        leader = self.cluster.leaders(topics[0])[0]
+        node = self.cluster.nodes[leader]
+        node.kill()
+        self.send_more()
+        Silence.come_back(self)
+        self.fleet.settle()
+        self.assertNotIn(leader, self.cluster.leaders(topics[0]).values())
+        self.assertRight(touch=False)
+        node.start()
+        for topic in (*topics, "__transaction_state", "__consumer_offsets"):
+            self.cluster.wait_in_sync(topic)
+            self.cluster.move_leaders(topic, leader)
+            self.send_more()
+        self.come_back_and_compare()
+
+    def come_back_and_compare(self):
+        Silence.come_back(self)
         self.assertRight()
 
 

@@ -72,16 +72,15 @@ static int take_assignment(struct state *s, struct err *e)
 
 /* Behind the last request that was answered, here or by whoever had the partition; where nobody
  * had, and where those that were not answered are deleted by now, at the first one. */
-static rd_kafka_resp_err_t find_start(struct state *s, const struct lane *lane,
-                                      rd_kafka_topic_partition_t *p)
+static int find_start(struct state *s, const struct lane *lane, rd_kafka_topic_partition_t *p,
+                      struct err *e)
 {
     int64_t first, end;
     if (lane->next_request >= 0)
         p->offset = lane->next_request;
-    rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(s->consumer, p->topic, p->partition,
-                                                                &first, &end, CALL_TIMEOUT_MS);
-    if (code)
-        return code;
+    int rc = kafka_offsets(s->consumer, p->topic, p->partition, CALL_TIMEOUT_MS, &first, &end, e);
+    if (rc)
+        return rc;
     if (p->offset >= 0 && (p->offset < first || p->offset > end))
         LOG_WARN("requests_lost", LOG_INT("partition", p->partition), LOG_INT("from", p->offset),
                  LOG_INT("to", first),
@@ -90,12 +89,13 @@ static rd_kafka_resp_err_t find_start(struct state *s, const struct lane *lane,
                                      "rankers were away"));
     if (p->offset < first || p->offset > end)
         p->offset = first;
-    return RD_KAFKA_RESP_ERR_NO_ERROR;
+    return 0;
 }
 
 static int start_reading(struct state *s, struct err *e)
 {
     const char *topic = conf_topic(s->env->conf, "rank.requests");
+    struct err why = {0};
     rd_kafka_topic_partition_list_t *list =
         rd_kafka_topic_partition_list_new((int)lanes_count(s->lanes) + 1);
     if (!list)
@@ -106,13 +106,13 @@ static int start_reading(struct state *s, struct err *e)
     rd_kafka_resp_err_t code =
         list->cnt ? rd_kafka_committed(s->consumer, list, CALL_TIMEOUT_MS) : 0;
     FAILPOINT("ranker.assign.offsets_read");
-    for (int i = 0; i < list->cnt && !code; i++) {
+    for (int i = 0; i < list->cnt && !code && !why.code; i++) {
         code = list->elems[i].err;
         if (!code)
-            code = find_start(s, lanes_at(s->lanes, (size_t)i), &list->elems[i]);
+            find_start(s, lanes_at(s->lanes, (size_t)i), &list->elems[i], &why);
     }
-    if (code)
-        LOG_INFO("waiting_for_offsets", LOG_TEXT("error", rd_kafka_err2str(code)));
+    if (code || why.code)
+        LOG_INFO("waiting_for_offsets", LOG_TEXT("error", code ? rd_kafka_err2str(code) : why.msg));
     else if ((code = rd_kafka_assign(s->consumer, list)) == 0)
         s->reading = true;
     FAILPOINT("ranker.assign.reading");
