@@ -56,15 +56,6 @@ static enum outcome outcome_of(rd_kafka_error_t *error, const char *what, struct
                 what);
         o = OUTCOME_FAILED;
         break;
-    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
-    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
-    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
-        err_set(e, ERR_FATAL,
-                "%s: a topic that is written to is not there any more: run `flotilla topics "
-                "create` and start again",
-                what);
-        o = OUTCOME_FAILED;
-        break;
     default:
         if (rd_kafka_error_is_fatal(error))
             o = OUTCOME_FAILED;

@@ -131,6 +131,27 @@ static void events_that_cannot_be_used_are_dead_letters_with_their_reason(void *
     stop(&x);
 }
 
+/* A mark lists what was passed over; with the marks gone, a replay has only the log. */
+static void a_replay_of_the_whole_log_passes_over_what_nobody_can_decode(void **state)
+{
+    (void)state;
+    struct fixture x;
+    struct err e = {0};
+    start(&x, 256);
+    struct member *m = &x.events;
+    struct input in = json("u",
+                           "\xc3\x01"
+                           "12345678abc",
+                           9);
+    assert_int_equal(features_event(m->f, m->shard, &in, NULL, 5, &e), ERR_UNAVAILABLE);
+    shard_replay_all(m->shard);
+    e = (struct err){0};
+    assert_int_equal(features_event(m->f, m->shard, &in, NULL, 5, &e), 0);
+    assert_true(skipped_has(shard_skipped(m->shard), in.offset));
+    assert_int_equal(shard_keys(m->shard), 0);
+    stop(&x);
+}
+
 static void an_event_with_too_many_keys_is_a_dead_letter(void **state)
 {
     (void)state;
@@ -314,6 +335,7 @@ int main(void)
     log_init("test", "test", LOG_LEVEL_ERROR);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(events_that_cannot_be_used_are_dead_letters_with_their_reason),
+        cmocka_unit_test(a_replay_of_the_whole_log_passes_over_what_nobody_can_decode),
         cmocka_unit_test(an_event_with_too_many_keys_is_a_dead_letter),
         cmocka_unit_test(foreign_bytes_in_state_topics_are_refused),
         cmocka_unit_test(a_users_record_that_is_none_is_refused_when_it_is_restored),

@@ -323,6 +323,7 @@ static int find_replay(const struct lane *l, int64_t first, int64_t *start, stru
                        "%s partition %d: its checkpoints are not whole, their topic was emptied or "
                        "made anew, and the log begins only at offset %lld. " COUNT_WHAT_IS_LEFT,
                        l->topic, l->partition, (long long)first);
+    shard_replay_all(l->shard);
     LOG_WARN("checkpoints_not_whole", LOG_TEXT("topic", l->topic),
              LOG_INT("partition", l->partition), LOG_INT("keys", shard_keys(l->shard)),
              LOG_TEXT("meaning", "their topic was emptied or made anew: the log is replayed from "

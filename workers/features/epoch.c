@@ -16,6 +16,11 @@ bool features_is_full(const struct features *f)
            deltas_contributions(f->deltas) >= EPOCH_CONTRIBUTIONS;
 }
 
+bool features_is_overfull(const struct features *f)
+{
+    return deltas_contributions(f->deltas) >= 4 * EPOCH_CONTRIBUTIONS;
+}
+
 void features_drop_deltas(struct features *f)
 {
     deltas_clear(f->deltas);

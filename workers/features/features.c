@@ -115,11 +115,13 @@ static int bury_unknown(struct features *f, struct shard *s, const struct input 
                         struct outbox *out, struct err *e)
 {
     struct err why = {0};
-    if (!out) {
+    if (!out && !shard_replays_all(s)) {
         err_wrap(e, "it was counted before, and cannot be decoded again");
         return e->code = ERR_UNAVAILABLE;
     }
-    if (skipped_add(shard_skipped(s), in->offset, &why)) {
+    int rc = skipped_add(shard_skipped(s), in->offset, &why);
+    /* Without room for it, a replay of everything goes on: there is no checkpoint to wait for. */
+    if (rc && (out || rc != ERR_UNAVAILABLE)) {
         *e = why;
         return e->code;
     }

@@ -66,6 +66,9 @@ int features_collect_deltas(struct features *f, struct outbox *out, struct err *
 /* Whether the deltas of the epoch are so many that they have to go before others are made. */
 bool features_is_full(const struct features *f);
 
+/* Whether they are so many that not even what was read already may be handled before. */
+bool features_is_overfull(const struct features *f);
+
 /* Forgets the deltas of the epoch: they will be made again from the log. */
 void features_drop_deltas(struct features *f);
 

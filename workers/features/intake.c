@@ -240,7 +240,7 @@ static void fetch_ahead(struct state *s, int at)
 
 int poll_records(struct state *s, int wait_ms, int64_t now_ms, struct err *e)
 {
-    bool has_events;
+    bool has_events, full = false;
     s->patience_ms = 0;
     int rc = retry_held(s, now_ms, e);
     fill_batch(s, wait_ms, &has_events);
@@ -254,12 +254,15 @@ int poll_records(struct state *s, int wait_ms, int64_t now_ms, struct err *e)
     }
     for (int i = 0; i < s->batch_count; i++) {
         fetch_ahead(s, i);
-        if (!rc && !s->error.code && !s->blind)
+        /* Events of a hundred thousand keys each: what there is no room for is read again. */
+        full = full || features_is_overfull(s->features);
+        if (!rc && !s->error.code && !s->blind && !full)
             rc = handle_message(s, &s->batch[i], now_ms, e);
         if (s->batch[i])
             rd_kafka_message_destroy(s->batch[i]);
     }
     s->batch_count = 0;
+    s->reread |= full;
     if (!rc)
         rc = reread(s, e);
     if (rc == ERR_UNAVAILABLE && worker_stopping())

@@ -29,6 +29,7 @@ struct shard {
     struct queue cooling; /* published: not again until the interval has passed */
     struct queue checkpoint;
     struct skipped skipped;
+    bool replays_all;
     int64_t written;     /* keys that are */
     int64_t promised;    /* by the newest mark that was read; -1: none has */
     int64_t passed_over; /* records of keys that the definitions have nothing of */
@@ -252,6 +253,16 @@ int64_t shard_low_water(const struct shard *s, int64_t position)
 {
     const struct waiting *w = head(&s->checkpoint);
     return w ? w->offset : position;
+}
+
+void shard_replay_all(struct shard *s)
+{
+    s->replays_all = true;
+}
+
+bool shard_replays_all(const struct shard *s)
+{
+    return s->replays_all;
 }
 
 size_t shard_keys(const struct shard *s)

@@ -88,5 +88,10 @@ bool shard_is_whole(const struct shard *s);
 void shard_promise(struct shard *s, int64_t keys);
 void shard_pass_over(struct shard *s);
 
+/* The log is replayed from its very beginning: what was passed over in it is not known from a
+ * mark, and is found out again. */
+void shard_replay_all(struct shard *s);
+bool shard_replays_all(const struct shard *s);
+
 size_t shard_keys(const struct shard *s);
 size_t shard_memory_bytes(const struct shard *s);
