@@ -45,13 +45,16 @@ def memory_of(worker, name="VmData"):
 @unittest.skipIf("SANITIZER" in os.environ, "a sanitizer takes memory of its own, without bounds")
 class Case(unittest.TestCase):
     def assertClearEnd(self, worker, what):
-        """By status 1 and with a word about memory, or by the SIGABRT of a library that gives up, and that is told."""
+        """By status 1 and with a word about memory, or by the SIGABRT of a library that gives up, which is told."""
         status = worker.wait_end(END_LIMIT_S)
         ends = [r for r in worker.records() if r.get("event") in ("out_of_memory", "crashed", "fatal")]
         errors = [r["error"] for r in ends]
         print(f"{what}: status {status}, {[(r['event'], r['error'][:90]) for r in ends]}")
         if status == -signal.SIGABRT:
-            self.assertEqual(["SIGABRT"], [r.get("signal") for r in ends], worker.text()[-3000:])
+            told = [r["signal"] for r in ends if "signal" in r]
+            # The C library may end the process where not even that can be told: then it has said so itself.
+            words = [line for line in worker.text().splitlines() if line.strip() and not line.startswith("{")]
+            self.assertTrue(told == ["SIGABRT"] or (not told and words), worker.text()[-3000:])
         else:
             self.assertEqual(1, status, f"{what}: {worker.text()[-3000:]}")
             self.assertTrue(any(word in error for word in WORDS for error in errors),
