@@ -3,8 +3,9 @@
  *
  * A `part` is what one feature has seen for one key: the time of its newest contribution and a body
  * whose form depends on the feature's kind. Adding is merging with the part of a single
- * contribution, so there is one way of combining, live, in pre-combined deltas and on reading. A
- * part that has seen nothing is the zero.
+ * contribution; several contributions at once make the part that merging theirs one by one would
+ * make (sums to a relative 1e-12, in whatever order they come). A part that has seen nothing is the
+ * zero.
  *
  * Bodies (integers are varints, u8 is a byte, double 8 bytes; ages count buckets back from the
  * newest one): windows    for each window: u8 number of buckets, then each: u8 gap to the age

@@ -209,7 +209,7 @@ static int apply_shared(struct step *s, size_t number)
             rc = make_single(s, scope, &c);
         for (size_t k = 0; k < keys && !rc; k++) {
             buf_reset(&p->key);
-            buf_put_varint(&p->key, number);
+            shared_key(&p->key, number, str_of(""));
             situation_put_key(&p->key, scope, values, k, false);
             struct str key = buf_str(&p->key);
             if (!buf_ok(&p->key))
