@@ -1,4 +1,4 @@
-#include "ranker/rules.h"
+#include "model/rules.h"
 #include "unit.h"
 
 #include "support/fixture.h"

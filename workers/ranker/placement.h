@@ -33,8 +33,8 @@
 #pragma once
 
 #include "base/yaml_tree.h"
+#include "model/rules.h"
 #include "ranker/filter.h"
-#include "ranker/rules.h"
 
 struct placement_hide {
     const char *event;

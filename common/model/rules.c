@@ -1,4 +1,4 @@
-#include "ranker/rules.h"
+#include "model/rules.h"
 
 #include <math.h>
 #include <stdio.h>
