@@ -225,7 +225,19 @@ static int apply_shared(struct step *s, size_t number)
     return rc;
 }
 
-/* Merges the contribution at hand into the cell of a key. */
+/* Merges the contribution at hand into a cell; what is made of it is in the arena. */
+static int merge_single(struct step *s, const struct scope *scope, struct str *cell)
+{
+    struct apply *p = s->p;
+    buf_reset(&p->merged);
+    cell_merge(&p->merged, scope, *cell, buf_str(&p->single));
+    struct str kept = arena_copy(&p->arena, buf_str(&p->merged));
+    if (!buf_ok(&p->merged) || !kept.data)
+        return err_nomem(s->e);
+    *cell = kept;
+    return 0;
+}
+
 static int touch(struct step *s, const struct scope *scope, struct str key)
 {
     struct apply *p = s->p;
@@ -233,14 +245,8 @@ static int touch(struct step *s, const struct scope *scope, struct str key)
     if (i == USER_KEY_NONE)
         return err_nomem(s->e);
     struct user_key *k = &p->keys.keys[i];
-    buf_reset(&p->merged);
-    cell_merge(&p->merged, scope, k->cell, buf_str(&p->single));
-    struct str kept = arena_copy(&p->arena, buf_str(&p->merged));
-    if (!buf_ok(&p->merged) || !kept.data)
-        return err_nomem(s->e);
-    k->cell = kept;
     k->flags |= KEY_IS_DUE;
-    return 0;
+    return merge_single(s, scope, &k->cell);
 }
 
 /* The scope of the user alone has one key, which every event goes to: nothing has to be opened. */
@@ -260,15 +266,49 @@ static int apply_alone(struct step *s, const struct scope *scope, struct str cel
     return s->deltas ? add_total(s, scope, &c, 1) : 0;
 }
 
+/* Most events that name one proposition change a few keys of many. *done: it was so. */
+static int apply_few(struct step *s, const struct scope *scope, struct str section,
+                     struct buf *after, bool *done)
+{
+    struct apply *p = s->p;
+    struct user_change changes[USER_FEW_KEYS];
+    struct contribution c = contribution(s, scope, 0);
+    struct str_list keys = {0};
+    *done = contributions(s, scope) == 1 &&
+            situation_key_count(&s->situations[0], scope) <= USER_FEW_KEYS;
+    int rc = *done ? situation_keys(&keys, &s->situations[0], scope, true, &p->arena, s->e) : 0;
+    for (size_t i = 0; i < keys.count; i++)
+        changes[i].key = keys.items[i];
+    if (rc || !*done || !(*done = user_section_find_few(section, changes, keys.count, p->max_keys)))
+        return rc;
+    if (!keys.count) {
+        buf_put_sized(after, section);
+        return 0;
+    }
+    rc = make_single(s, scope, &c);
+    for (size_t i = 0; i < keys.count && !rc; i++)
+        rc = merge_single(s, scope, &changes[i].cell);
+    buf_reset(&p->section);
+    user_section_put_few(&p->section, section, changes, rc ? 0 : keys.count);
+    buf_put_sized(after, buf_str(&p->section));
+    if (!rc && !buf_ok(&p->section))
+        rc = err_nomem(s->e);
+    return rc || !s->deltas ? rc : add_total(s, scope, &c, keys.count);
+}
+
 static int apply_user_scope(struct step *s, const struct scope *scope, struct str section,
                             struct buf *after)
 {
     struct apply *p = s->p;
     struct str cell;
+    bool done;
     if (scope->dimension_count == 1 && !scope->dimensions[0].field &&
         user_section_alone(section, &cell))
         return apply_alone(s, scope, cell, after);
-    int rc = user_keys_open(&p->keys, section, s->e);
+    int rc = apply_few(s, scope, section, after, &done);
+    if (rc || done)
+        return rc;
+    rc = user_keys_open(&p->keys, section, s->e);
     for (size_t i = 0; i < contributions(s, scope) && !rc; i++) {
         struct contribution c = contribution(s, scope, i);
         struct str_list keys = {0};

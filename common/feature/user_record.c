@@ -219,6 +219,85 @@ void user_keys_close(const struct user_keys *u, struct buf *out)
         put_user_key(out, &u->keys[i]);
 }
 
+/* ------------------------------------------------------------ a few keys of it */
+
+static bool is_named_twice(const struct user_change *changes, size_t count)
+{
+    for (size_t i = 1; i < count; i++)
+        for (size_t k = 0; k < i; k++)
+            if (str_equal(changes[i].key, changes[k].key))
+                return true;
+    return false;
+}
+
+bool user_section_find_few(struct str section, struct user_change *changes, size_t count,
+                           uint32_t most)
+{
+    struct cursor c;
+    uint64_t keys = user_section_start(&c, section);
+    size_t held = 0, found = 0;
+    uint64_t lengths = 0; /* of the keys that are looked for, which most others do not have */
+    for (size_t i = 0; i < count; i++) {
+        changes[i] = (struct user_change){.key = changes[i].key, .cell = str_of("")};
+        lengths |= UINT64_C(1) << (changes[i].key.len & 63);
+    }
+    if (section.len > UINT32_MAX || is_named_twice(changes, count))
+        return false;
+    for (uint64_t i = 0; i < keys; i++) {
+        const uint8_t *at = c.at;
+        struct user_key_view v = user_section_next(&c);
+        if (c.bad)
+            return false;
+        /* Whoever opens it forgets what was told of dropped keys. */
+        if (*v.flags & KEY_IS_GONE) {
+            if (!(*v.flags & KEY_IS_DUE))
+                return false;
+            continue;
+        }
+        held++;
+        for (size_t k = 0; lengths >> (v.key.len & 63) & 1 && k < count; k++) {
+            struct user_change *x = &changes[k];
+            if (x->key.len != v.key.len || memcmp(x->key.data, v.key.data, v.key.len) != 0)
+                continue;
+            x->cell = v.cell;
+            x->flags = *v.flags & FLAGS;
+            x->at = (uint32_t)(at - (const uint8_t *)section.data);
+            x->end = (uint32_t)(c.at - (const uint8_t *)section.data);
+            found++;
+        }
+    }
+    return cursor_left(&c) == 0 && held + count - found <= most;
+}
+
+/* The place in the section where the next change stands that is not before `from`. */
+static const struct user_change *next_change(const struct user_change *changes, size_t count,
+                                             uint32_t from)
+{
+    const struct user_change *next = NULL;
+    for (size_t i = 0; i < count; i++)
+        if (changes[i].end > from && (!next || changes[i].at < next->at))
+            next = &changes[i];
+    return next;
+}
+
+void user_section_put_few(struct buf *out, struct str section, const struct user_change *changes,
+                          size_t count)
+{
+    struct cursor c;
+    uint64_t keys = user_section_start(&c, section);
+    uint32_t from = (uint32_t)(section.len - cursor_left(&c));
+    for (size_t i = 0; i < count; i++)
+        keys += changes[i].end == 0;
+    buf_put_varint(out, keys);
+    for (const struct user_change *x; (x = next_change(changes, count, from)); from = x->end)
+        buf_put(out, section.data + from, x->at - from);
+    buf_put(out, section.data + from, section.len - from);
+    for (size_t i = 0; i < count; i++)
+        put_key(out, changes[i].key, changes[i].flags | KEY_IS_DUE, changes[i].cell);
+}
+
+/* ------------------------------------------------------------ the only key of it */
+
 bool user_section_alone(struct str section, struct str *cell)
 {
     struct cursor c;

@@ -63,6 +63,27 @@ uint32_t user_keys_touch(struct user_keys *u, struct str key, uint32_t most);
 /* Appends the section. */
 void user_keys_close(const struct user_keys *u, struct buf *out);
 
+/*
+ * The same for a few keys without opening the section: what user_keys_open, a touch of each with
+ * its cell merged, and user_keys_close make of it, byte for byte. A change is a key with its cell
+ * as it stands in the section (empty: it has none), then as it is to be.
+ */
+enum { USER_FEW_KEYS = 8 };
+struct user_change {
+    struct str key, cell;
+    uint32_t at, end; /* where it stands in the section; both 0: nowhere */
+    uint8_t flags;
+};
+
+/* Finds the cells of the keys named in the changes. False: it has to be opened, because a key is
+ * named twice, one would have to be dropped, or bytes are damaged. */
+bool user_section_find_few(struct str section, struct user_change *changes, size_t count,
+                           uint32_t most);
+
+/* Appends the section with the cells of the changes, whose keys are its newest, in their order. */
+void user_section_put_few(struct buf *out, struct str section, const struct user_change *changes,
+                          size_t count);
+
 /* A section that has one key, and has it whatever happens: that of a scope which is the user alone.
  * Its cell, empty where nothing was seen. False: it has to be opened. */
 bool user_section_alone(struct str section, struct str *cell);
