@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+enum { MOST_WAITING = 65536 }; /* contributions, and keys */
+
 struct replay {
     struct replay_opts opts;
     struct entities *users, *propositions;
@@ -9,7 +11,7 @@ struct replay {
     struct vectors *vectors;
     struct table *user_records; /* user id to record */
     struct shared_cells *shared;
-    struct deltas *deltas; /* of one event */
+    struct deltas *deltas; /* what events added to shared scopes since one was last read */
     struct buf after;
     struct arena arena;
 };
@@ -61,10 +63,23 @@ int replay_entity(struct replay *r, enum side side, const struct entity *record,
     return entities_put(side == SIDE_USER ? r->users : r->propositions, record, e);
 }
 
+void replay_remove(struct replay *r, enum side side, struct str id)
+{
+    entities_remove(side == SIDE_USER ? r->users : r->propositions, id);
+}
+
 static int merge_delta(void *arg, struct str key, struct str cell, struct err *e)
 {
     struct replay *r = arg;
     return shared_cells_merge(r->shared, key, cell, e);
+}
+
+/* Combined first: events that nobody reads between cost less together. */
+static int merge_deltas(struct replay *r, struct err *e)
+{
+    int rc = deltas_count(r->deltas) ? deltas_each(r->deltas, merge_delta, r, e) : 0;
+    deltas_clear(r->deltas);
+    return rc;
 }
 
 int replay_event(struct replay *r, const struct event *event, int64_t kafka_ms, bool *accepted,
@@ -82,14 +97,13 @@ int replay_event(struct replay *r, const struct event *event, int64_t kafka_ms, 
         return err_nomem(e);
     int rc = apply_event(r->apply, event, time_ms, table_value(table_get(r->user_records, id)),
                          &r->after, r->deltas, &outcome, e);
-    if (!rc && outcome == APPLY_DONE) {
-        *accepted = true;
-        rc = deltas_each(r->deltas, merge_delta, r, e);
-        if (!rc && !table_set(r->user_records, id, buf_str(&r->after)))
-            rc = err_nomem(e);
-    }
-    deltas_clear(r->deltas);
-    return rc;
+    if (rc || outcome != APPLY_DONE)
+        return rc;
+    *accepted = true;
+    if (!table_set(r->user_records, id, buf_str(&r->after)))
+        return err_nomem(e);
+    size_t waiting = deltas_contributions(r->deltas) + deltas_count(r->deltas);
+    return waiting < MOST_WAITING ? 0 : merge_deltas(r, e);
 }
 
 static struct str value_of(const struct table *t, struct str key)
@@ -113,7 +127,8 @@ int replay_request(struct replay *r, const struct rank_request *request, const d
                    double *out, struct err *e)
 {
     struct state_view view = view_of(r);
-    return vectors_read(r->vectors, &view, request, positions, out, e);
+    int rc = merge_deltas(r, e);
+    return rc ? rc : vectors_read(r->vectors, &view, request, positions, out, e);
 }
 
 /* All keys, on the way to `each`. */
@@ -156,7 +171,7 @@ int replay_each_key(struct replay *r,
                     void *arg, struct err *e)
 {
     struct walk w = {.r = r, .each = each, .arg = arg};
-    int rc = 0;
+    int rc = merge_deltas(r, e);
     for (uint32_t id = table_first(r->user_records); id != TABLE_NONE && !rc;
          id = table_next(r->user_records, id)) {
         const struct table_entry *t = table_get(r->user_records, id);

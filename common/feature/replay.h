@@ -22,6 +22,9 @@ void replay_free(struct replay *r); /* NULL is fine */
 /* Fails with ERR_SCHEMA, ERR_NOMEM. */
 int replay_entity(struct replay *r, enum side side, const struct entity *record, struct err *e);
 
+/* Nothing is known of the entity any more; unknown is fine. */
+void replay_remove(struct replay *r, enum side side, struct str id);
+
 /* kafka_ms: APPLY_NO_TIME stands for the event's own time. Repeats and events too far ahead change
  * nothing (*accepted tells). Fails with ERR_SCHEMA (values that make no sense), ERR_TOO_LARGE,
  * ERR_NOMEM. */
