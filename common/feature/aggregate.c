@@ -45,9 +45,15 @@ static struct bucket numbers_of(const struct feature *f, const struct contributi
     return b;
 }
 
+/* Zero has one sign, or the least of 0 and -0 would be the one that came first. */
+static struct double_double value_of(double value)
+{
+    return (struct double_double){value + 0.0, 0};
+}
+
 static bool windows_of(struct buf *out, const struct feature *f, const struct contribution *c)
 {
-    struct bucket b = {.n = 1, .sum = {c->value.value, 0}};
+    struct bucket b = {.n = 1, .sum = value_of(c->value.value)};
     if (f->kind == FEATURE_GAP) {
         b = numbers_of(f, c);
         if (b.n == 0)
@@ -155,7 +161,7 @@ static struct bucket bucket_of_instance(const struct feature *f, const struct in
 {
     if (f->kind == FEATURE_RATE)
         return (struct bucket){.n = x->event == f->event, .per = x->event == f->per};
-    return (struct bucket){.n = 1, .sum = {x->value, 0}};
+    return (struct bucket){.n = 1, .sum = value_of(x->value)};
 }
 
 /* Each to its place in the window; then those that are taken are put together. */

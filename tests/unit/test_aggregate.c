@@ -263,6 +263,23 @@ static void events_without_a_value_add_nothing_not_even_their_bucket(void **stat
     feature_set_free(set);
 }
 
+/* Or values that are read in between would be told apart from those that are not. */
+static void zero_has_no_sign_in_whatever_order_it_comes(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        struct feature_set *set = definition(KINDS[i < 2 ? 3 : 4]);
+        const struct feature *f = &set->features[0];
+        struct kept k = {0};
+        kept_add_one(&k, f, 0, 0, (struct optional_double){true, i % 2 ? 0.0 : -0.0}, "p");
+        kept_add_one(&k, f, 0, 0, (struct optional_double){true, i % 2 ? -0.0 : 0.0}, "p");
+        assert_value(kept_value(&k, f, 0, 1000), 0);
+        assert_false(signbit(kept_value(&k, f, 0, 1000)));
+        kept_free(&k);
+        feature_set_free(set);
+    }
+}
+
 /* Exact sums by hand: what is left when large ones have gone, in any order. */
 static void sums_that_cancel_are_exact(void **state)
 {
@@ -459,6 +476,7 @@ int main(void)
         cmocka_unit_test(windows_have_the_edges_of_the_contract),
         cmocka_unit_test(recency_and_decay_are_read_at_the_newest_at_least),
         cmocka_unit_test(events_without_a_value_add_nothing_not_even_their_bucket),
+        cmocka_unit_test(zero_has_no_sign_in_whatever_order_it_comes),
         cmocka_unit_test(sums_that_cancel_are_exact),
         cmocka_unit_test(long_sums_do_not_drift),
         cmocka_unit_test(sparse_windows_cost_what_they_hold),
