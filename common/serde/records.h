@@ -186,6 +186,10 @@ struct score_log {
     struct int_list shown;
     struct double_list propensities;
     struct shadow_list shadows;
+    double explored_share;
+    double temperature;
+    bool diverse;
+    struct double_list utilities;
 };
 
 struct challenger {
@@ -222,6 +226,7 @@ struct model_artifact {
     struct str fingerprints;
     struct str canary_rows;
     struct str canary_margins;
+    struct str calibration;
     struct str bytes;
 };
 

@@ -379,6 +379,17 @@ class Choice(Case):
             self.assertEqual([log["candidates"][place] for place in log["shown"]], ids(first))
             self.assertEqual(log["propensities"], [item["propensity"] for item in first["items"]])
             self.assertEqual([log["scores"][place] for place in log["shown"]], [i["score"] for i in first["items"]])
+            self.assertEqual((0.5, 2.0, False), (log["explored_share"], log["temperature"], log["diverse"]))
+            for id, utility in zip(log["candidates"], log["utilities"], strict=True):
+                self.assertAlmostEqual(math.log(UTILITIES[id]), utility, 12)
+
+    def test_what_does_not_explore_is_logged_as_such(self):
+        self.begin([proposition("n1", 9, ["noir"]), proposition("d1", 6, ["drama"])])
+        for placement in ("default", "diverse"):
+            sent = self.app.send({"request_id": placement, "placement": placement, "user_id": "u"})
+            log = self.app.wait_log(sent)
+            self.assertEqual((0.0, placement == "diverse", []),
+                             (log["explored_share"], log["diverse"], log["utilities"]))
 
     def test_of_a_placements_requests_that_share_is_logged_that_it_says(self):
         self.begin([proposition("a", 1)])

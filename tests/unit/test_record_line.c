@@ -58,7 +58,8 @@ static void what_cannot_be_decoded_is_shown_byte_by_byte(void **state)
     "\"context\":{},\"model\":\"rules\",\"version\":0,\"variant\":\"rules\",\"degraded\":null,"    \
     "\"share\":1,\"features\":[\"a\",\"b\"],\"fingerprints\":" fingerprints                        \
     ",\"candidates\":[\"p\",\"q\"],\"vectors\":" vectors                                           \
-    ",\"scores\":[0.5,0.25],\"shown\":[1],\"propensities\":[1],\"shadows\":[]}"
+    ",\"scores\":[0.5,0.25],\"shown\":[1],\"propensities\":[1],\"shadows\":[],"                    \
+    "\"explored_share\":0.5,\"temperature\":2,\"diverse\":true,\"utilities\":[-1.5,0]}"
 
 /* float32: 1.5 is 3fc00000, -2 is c0000000, a NaN is 7fc00000. */
 #define TWO_BY_TWO                                                                                 \
@@ -89,15 +90,16 @@ static void a_model_is_shown_without_its_bytes_unless_it_is_wanted_whole(void **
     struct str part =
         str_of("{\"model\":\"m\",\"version\":2,\"part\":0,\"parts\":1,\"sha256\":\"\\u0000A\","
                "\"features\":[\"a\"],\"fingerprints\":\"abcdefgh\",\"canary_rows\":\"1234\","
-               "\"canary_margins\":\"5678\",\"bytes\":\"hello\"}");
+               "\"canary_margins\":\"5678\",\"calibration\":\"{}\",\"bytes\":\"hello\"}");
     assert_line("model.artifacts", str_of("k"), part,
                 "{\"model\":\"m\",\"version\":2,\"part\":0,\"parts\":1,\"sha256\":\"0041\","
                 "\"features\":[\"a\"],\"fingerprints\":[\"6162636465666768\"],\"canary_rows\":"
-                "{\"size\":4},\"canary_margins\":{\"size\":4},\"bytes\":{\"size\":5}}\n");
+                "{\"size\":4},\"canary_margins\":{\"size\":4},\"calibration\":\"{}\",\"bytes\":{"
+                "\"size\":5}}\n");
     assert_line_as(RECORD_LINE_WHOLE, "model.artifacts", str_of("k"), part,
                    "{\"model\":\"m\",\"version\":2,\"part\":0,\"parts\":1,\"sha256\":\"\\u0000A\","
                    "\"features\":[\"a\"],\"fingerprints\":\"abcdefgh\",\"canary_rows\":\"1234\","
-                   "\"canary_margins\":\"5678\",\"bytes\":\"hello\"}\n");
+                   "\"canary_margins\":\"5678\",\"calibration\":\"{}\",\"bytes\":\"hello\"}\n");
 }
 
 int main(void)

@@ -192,6 +192,10 @@ static void schemas_lay_out_the_structures_of_the_header(void **state)
     SAME_PLACE(score_log, shown);
     SAME_PLACE(score_log, propensities);
     SAME_PLACE(score_log, shadows);
+    SAME_PLACE(score_log, explored_share);
+    SAME_PLACE(score_log, temperature);
+    SAME_PLACE(score_log, diverse);
+    SAME_PLACE(score_log, utilities);
     SAME_PLACE(rollout_plan, model);
     SAME_PLACE(rollout_plan, timestamp);
     SAME_PLACE(rollout_plan, actor);
@@ -210,6 +214,7 @@ static void schemas_lay_out_the_structures_of_the_header(void **state)
     SAME_PLACE(model_artifact, fingerprints);
     SAME_PLACE(model_artifact, canary_rows);
     SAME_PLACE(model_artifact, canary_margins);
+    SAME_PLACE(model_artifact, calibration);
     SAME_PLACE(model_artifact, bytes);
 }
 

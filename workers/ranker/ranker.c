@@ -241,6 +241,7 @@ static int order(struct making *m)
         if (!r.values)
             return err_nomem(m->e);
     }
+    out->utilities = m->utilities;
     int rc = choose(&shown, m->r->chooser, &r, m->e);
     return rc ? rc : put_items(m, &shown, q->explain && out->vectors);
 }

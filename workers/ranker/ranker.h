@@ -49,9 +49,10 @@ struct answer {
     struct ranking ranking;
     const struct placement *placement;
     struct str_list candidates;
-    const double *vectors;  /* candidates x outputs; NULL: none were needed */
-    const float *scores;    /* of each candidate, as published */
-    const uint32_t *places; /* in the order shown */
+    const double *vectors;   /* candidates x outputs; NULL: none were needed */
+    const float *scores;     /* of each candidate, as published */
+    const double *utilities; /* of each candidate, what was ordered by */
+    const uint32_t *places;  /* in the order shown */
     const double *propensities;
     struct pick pick;
 };

@@ -38,11 +38,23 @@ static int put_shadows(struct ranker *r, const struct answer *answer, struct are
         float *margins;
         rc = scores_margins(r, picks[i].model, answer->vectors, n, a, &margins, e);
         for (size_t c = 0; c < n && !rc; c++)
-            margins[c] = ensemble_score(picks[i].model->ensemble, margins[c]);
+            margins[c] = model_score(picks[i].model, margins[c]);
         *s = (struct shadow_score){str_of(picks[i].variant), picks[i].model->version, {margins, n}};
         out->shadows.count += !rc;
     }
     return rc;
+}
+
+/* From which it can be told how likely an item stood at its place, whatever stood above it. */
+static void put_exploration(const struct answer *answer, struct score_log *out)
+{
+    const struct placement *p = answer->placement;
+    out->explored_share = p->explored_share;
+    out->temperature = p->temperature;
+    out->diverse = p->diversity != NULL;
+    if (p->explored_share > 0)
+        out->utilities =
+            (struct double_list){(double *)(uintptr_t)answer->utilities, answer->candidates.count};
 }
 
 int ranker_log(struct ranker *r, const struct ranker_ask *ask, const struct answer *answer,
@@ -67,6 +79,7 @@ int ranker_log(struct ranker *r, const struct ranker_ask *ask, const struct answ
         .shown = {(int32_t *)(uintptr_t)answer->places, k->items.count},
         .propensities = {(double *)(uintptr_t)answer->propensities, k->items.count},
     };
+    put_exploration(answer, out);
     int rc = put_vectors(r, answer, a, out, e);
     return rc || !shadows ? rc : put_shadows(r, answer, a, out, e);
 }
