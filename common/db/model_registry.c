@@ -1,6 +1,6 @@
+/* The writing half of model_registry.h. */
 #include "db/model_registry.h"
 
-#include "base/arena.h"
 #include "base/failpoint.h"
 #include "base/json.h"
 
@@ -9,20 +9,6 @@
 
 /* Writers of one model's versions take turns. */
 #define LOCK_KEYS "(hashtext('flotilla models'), hashtext($1))"
-
-/* Between the names of features in one text. */
-enum { SEPARATOR = 0x1f };
-
-#define COLUMNS                                                                                    \
-    "model, version, to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'), actor, "     \
-    "os_user, note, sha256, size, objective, trees, depth, array_to_string(features, chr(31)), "   \
-    "fingerprints, canary_rows, canary_margins, metrics"
-
-struct model_entries_memory {
-    struct arena arena;
-};
-
-/* ---- Writing ---- */
 
 static void put_hex(struct buf *b, struct str bytes)
 {
@@ -47,49 +33,188 @@ static void put_features(struct buf *b, const struct str_list *names)
     buf_put_u8(b, ']');
 }
 
-static int insert(struct db *d, const struct model_entry *m, struct buf *texts, int64_t *version,
-                  struct err *e)
+static void put_fact(struct buf *b, const char *name, int64_t value)
 {
-    enum { VALUES = 13 };
-    const struct str bytes[] = {m->parts.bytes, m->parts.sha256, m->parts.fingerprints,
-                                m->parts.canary_rows, m->parts.canary_margins};
-    size_t at[VALUES] = {0};
-    char trees[24], depth[24];
-    snprintf(trees, sizeof trees, "%lld", (long long)m->trees);
-    snprintf(depth, sizeof depth, "%lld", (long long)m->depth);
-    buf_put_str(texts, m->parts.name);
-    buf_put_u8(texts, 0);
-    for (int i = 0; i < 5; i++) {
-        at[i] = texts->len;
-        put_hex(texts, bytes[i]);
-        buf_put_u8(texts, 0);
+    if (value)
+        buf_printf(b, ",\"%s\":%lld", name, (long long)value);
+}
+
+/* What is not known is left out. */
+static void put_training(struct buf *b, const struct model_entry *m)
+{
+    const struct model_training *t = &m->training;
+    buf_put_text(b, "{\"labels\":");
+    if (t->labels)
+        json_put_text(b, str_of(t->labels));
+    else
+        buf_put_text(b, "null");
+    put_fact(b, "from", t->from_ms);
+    put_fact(b, "to", t->to_ms);
+    put_fact(b, "validation_from", t->validation_from_ms);
+    put_fact(b, "test_from", t->test_from_ms);
+    put_fact(b, "requests", (int64_t)t->requests);
+    put_fact(b, "rows", (int64_t)t->rows);
+    if (t->rows)
+        buf_printf(b, ",\"positives\":%llu", (unsigned long long)t->positives);
+    put_fact(b, "label_window_ms", t->label_window_ms);
+    put_fact(b, "parent", m->parent);
+    buf_put_u8(b, '}');
+}
+
+static void put_member(struct buf *b, const char *name, const char *text)
+{
+    buf_printf(b, ",\"%s\":", name);
+    json_put_text(b, str_of(text));
+}
+
+static void put_value(struct buf *b, const char *name, double value)
+{
+    buf_printf(b, ",\"%s\":", name);
+    json_put_number(b, value);
+}
+
+static void put_report(struct buf *b, const struct model_entry *m)
+{
+    buf_put_u8(b, '[');
+    for (size_t i = 0; i < m->report_count; i++) {
+        const struct model_metric *row = &m->report[i];
+        buf_printf(b, "%s{\"n\":%llu", i ? "," : "", (unsigned long long)row->n);
+        put_member(b, "scorer", row->scorer);
+        put_member(b, "segment", row->segment);
+        put_member(b, "metric", row->metric);
+        put_value(b, "value", row->value);
+        put_value(b, "low", row->low);
+        put_value(b, "high", row->high);
+        buf_put_u8(b, '}');
     }
-    at[5] = texts->len;
-    put_features(texts, &m->parts.features);
-    buf_put_u8(texts, 0);
+    buf_put_u8(b, ']');
+}
+
+/* The statement's parameters by their numbers, $1 first. */
+enum parameter {
+    P_MODEL,
+    P_ARTIFACT,
+    P_SHA256,
+    P_FINGERPRINTS,
+    P_CANARY_ROWS,
+    P_CANARY_MARGINS,
+    P_CALIBRATION,
+    P_FEATURES,
+    P_TRAINING,
+    P_TREES,
+    P_DEPTH,
+    P_OBJECTIVE,
+    P_OS_USER,
+    P_NOTE,
+    P_METRICS,
+    P_PARAMETERS,
+    P_DRIFT_REFERENCE,
+    PARAMETERS
+};
+
+static const char insert_version[] =
+    "INSERT INTO model_versions (model, version, artifact, sha256, size, fingerprints, "
+    "canary_rows, canary_margins, calibration, features, trees, depth, objective, os_user, note, "
+    "metrics, parameters, drift_reference, labels, label_window_ms, training_from, training_to, "
+    "validation_from, test_from, training_requests, training_rows, training_positives, "
+    "parent) "
+    "SELECT $1, (SELECT coalesce(max(version), 0) + 1 FROM model_versions WHERE model = $1), "
+    "$2::bytea, $3::bytea, octet_length($2::bytea), $4::bytea, $5::bytea, $6::bytea, $7::bytea, "
+    "ARRAY(SELECT jsonb_array_elements_text($8::jsonb)), $10::integer, $11::integer, $12, $13, "
+    "$14, $15::jsonb, $16::jsonb, $17::jsonb, t.labels, t.label_window_ms, "
+    "to_timestamp(t.\"from\" / 1000), to_timestamp(t.\"to\" / 1000), "
+    "to_timestamp(t.validation_from / 1000), to_timestamp(t.test_from / 1000), "
+    "t.requests, t.rows, t.positives, t.parent "
+    "FROM jsonb_to_record($9::jsonb) AS t(labels text, label_window_ms bigint, "
+    "\"from\" double precision, \"to\" double precision, validation_from double precision, "
+    "test_from double precision, requests bigint, rows bigint, positives bigint, parent bigint) "
+    "RETURNING version";
+
+static const char insert_metrics[] =
+    "INSERT INTO model_metrics (model, version, scorer, segment, metric, place, value, low, high, "
+    "n) SELECT $1, $2::bigint, r->>'scorer', r->>'segment', r->>'metric', place, "
+    "(r->>'value')::double precision, (r->>'low')::double precision, "
+    "(r->>'high')::double precision, (r->>'n')::bigint "
+    "FROM jsonb_array_elements($3::jsonb) WITH ORDINALITY AS t(r, place)";
+
+/* Texts one behind the other, each with a 0 behind it; where each begins. */
+static void write_texts(struct buf *b, const struct model_entry *m, size_t at[PARAMETERS])
+{
+    const struct {
+        enum parameter at;
+        struct str bytes;
+    } hex[] = {
+        {P_ARTIFACT, m->parts.bytes},
+        {P_SHA256, m->parts.sha256},
+        {P_FINGERPRINTS, m->parts.fingerprints},
+        {P_CANARY_ROWS, m->parts.canary_rows},
+        {P_CANARY_MARGINS, m->parts.canary_margins},
+        {P_CALIBRATION, m->parts.calibration},
+    };
+    at[P_MODEL] = b->len;
+    buf_put_str(b, m->parts.name);
+    buf_put_u8(b, 0);
+    for (size_t i = 0; i < sizeof hex / sizeof *hex; i++) {
+        at[hex[i].at] = b->len;
+        put_hex(b, hex[i].bytes);
+        buf_put_u8(b, 0);
+    }
+    at[P_FEATURES] = b->len;
+    put_features(b, &m->parts.features);
+    buf_put_u8(b, 0);
+    at[P_TRAINING] = b->len;
+    put_training(b, m);
+    buf_put_u8(b, 0);
+    at[P_TREES] = b->len;
+    buf_printf(b, "%lld%c", (long long)m->trees, 0);
+    at[P_DEPTH] = b->len;
+    buf_printf(b, "%lld%c", (long long)m->depth, 0);
+}
+
+static int write_version(struct db *d, const struct model_entry *m, struct buf *texts,
+                         int64_t *version, struct err *e)
+{
+    size_t at[PARAMETERS] = {0};
+    const char *values[PARAMETERS];
+    write_texts(texts, m, at);
     if (!buf_ok(texts))
         return err_nomem(e);
-    const char *t = (const char *)texts->data;
-    const char *values[VALUES] = {t,          t + at[0], t + at[1], t + at[2], t + at[3],
-                                  t + at[4],  t + at[5], trees,     depth,     m->objective,
-                                  m->os_user, m->note,   m->metrics};
+    for (int i = 0; i < PARAMETERS; i++)
+        values[i] = (const char *)texts->data + at[i];
+    values[P_OBJECTIVE] = m->objective;
+    values[P_OS_USER] = m->os_user;
+    values[P_NOTE] = m->note;
+    values[P_METRICS] = m->metrics;
+    values[P_PARAMETERS] = m->parameters;
+    values[P_DRIFT_REFERENCE] = m->drift_reference;
     PGresult *row = NULL;
     int rc = db_query(d, NULL, "SELECT pg_advisory_xact_lock" LOCK_KEYS, 1, values, e);
     /* A statement of its own: it sees what was committed before the lock was had. */
     if (!rc)
-        rc = db_query(
-            d, &row,
-            "INSERT INTO model_versions (model, version, artifact, sha256, size, fingerprints, "
-            "canary_rows, canary_margins, features, trees, depth, objective, os_user, note, "
-            "metrics) SELECT $1, (SELECT coalesce(max(version), 0) + 1 FROM model_versions WHERE "
-            "model = $1), $2::bytea, $3::bytea, octet_length($2::bytea), $4::bytea, $5::bytea, "
-            "$6::bytea, ARRAY(SELECT jsonb_array_elements_text($7::jsonb)), $8::integer, "
-            "$9::integer, $10, $11, $12, $13::jsonb RETURNING version",
-            VALUES, values, e);
+        rc = db_query(d, &row, insert_version, PARAMETERS, values, e);
     if (!rc)
         *version = strtoll(PQgetvalue(row, 0, 0), NULL, 10);
     PQclear(row);
     return rc;
+}
+
+static int write_report(struct db *d, const struct model_entry *m, struct buf *texts,
+                        int64_t version, struct err *e)
+{
+    char number[24];
+    if (!m->report_count)
+        return 0;
+    snprintf(number, sizeof number, "%lld", (long long)version);
+    buf_reset(texts);
+    buf_put_str(texts, m->parts.name);
+    buf_put_u8(texts, 0);
+    size_t at = texts->len;
+    put_report(texts, m);
+    buf_put_u8(texts, 0);
+    if (!buf_ok(texts))
+        return err_nomem(e);
+    const char *values[] = {(const char *)texts->data, number, (const char *)texts->data + at};
+    return db_query(d, NULL, insert_metrics, 3, values, e);
 }
 
 int model_registry_insert(struct db *d, const struct model_entry *m, int64_t *version,
@@ -100,7 +225,9 @@ int model_registry_insert(struct db *d, const struct model_entry *m, int64_t *ve
     int rc = db_run(d, "BEGIN", e);
     FAILPOINT("models.insert.begun");
     if (!rc)
-        rc = insert(d, m, &texts, version, e);
+        rc = write_version(d, m, &texts, version, e);
+    if (!rc)
+        rc = write_report(d, m, &texts, *version, e);
     FAILPOINT("models.insert.before_commit");
     if (!rc)
         rc = db_run(d, "COMMIT", e);
@@ -108,145 +235,5 @@ int model_registry_insert(struct db *d, const struct model_entry *m, int64_t *ve
     if (rc)
         db_rollback(d);
     buf_free(&texts);
-    return rc;
-}
-
-/* ---- Reading ---- */
-
-static const char *text(const PGresult *r, int row, int column, struct arena *a, bool *good)
-{
-    if (PQgetisnull(r, row, column))
-        return NULL;
-    const char *copy = arena_copy(a, str_of(PQgetvalue(r, row, column))).data;
-    *good &= copy != NULL;
-    return copy;
-}
-
-static struct str bytes(const PGresult *r, int row, int column, struct arena *a, bool *good)
-{
-    size_t n = 0;
-    uint8_t *raw = PQunescapeBytea((const uint8_t *)PQgetvalue(r, row, column), &n);
-    struct str copy = raw ? arena_copy(a, str_bytes(raw, n)) : (struct str){NULL, 0};
-    *good &= copy.data != NULL;
-    PQfreemem(raw);
-    return copy;
-}
-
-static struct str_list names(const char *text, struct arena *a, bool *good)
-{
-    size_t count = 1;
-    for (const char *c = text; *c; c++)
-        count += *c == SEPARATOR;
-    struct str_list list = {arena_alloc(a, count * sizeof *list.items), 0};
-    *good &= list.items != NULL;
-    while (list.items && *text) {
-        size_t n = strcspn(text, "\x1f");
-        list.items[list.count++] = str_bytes(text, n);
-        text += n + (text[n] != 0);
-    }
-    return list;
-}
-
-static bool read_entry(struct model_entry *m, const PGresult *r, int row, struct arena *a)
-{
-    bool good = true;
-    m->parts.name = str_of(text(r, row, 0, a, &good));
-    m->parts.version = strtoll(PQgetvalue(r, row, 1), NULL, 10);
-    m->created_at = text(r, row, 2, a, &good);
-    m->actor = text(r, row, 3, a, &good);
-    m->os_user = text(r, row, 4, a, &good);
-    m->note = text(r, row, 5, a, &good);
-    m->parts.sha256 = bytes(r, row, 6, a, &good);
-    m->bytes_size = (size_t)strtoull(PQgetvalue(r, row, 7), NULL, 10);
-    m->objective = text(r, row, 8, a, &good);
-    m->trees = strtoll(PQgetvalue(r, row, 9), NULL, 10);
-    m->depth = strtoll(PQgetvalue(r, row, 10), NULL, 10);
-    const char *features = text(r, row, 11, a, &good);
-    if (features)
-        m->parts.features = names(features, a, &good);
-    m->parts.fingerprints = bytes(r, row, 12, a, &good);
-    m->parts.canary_rows = bytes(r, row, 13, a, &good);
-    m->parts.canary_margins = bytes(r, row, 14, a, &good);
-    m->metrics = text(r, row, 15, a, &good);
-    if (PQnfields(r) > 16)
-        m->parts.bytes = bytes(r, row, 16, a, &good);
-    return good;
-}
-
-static int read_entries(struct model_entries *out, const PGresult *r, struct err *e)
-{
-    int n = PQntuples(r);
-    out->memory = calloc(1, sizeof *out->memory);
-    out->items = calloc((size_t)n + 1, sizeof *out->items);
-    bool good = out->memory && out->items;
-    for (int i = 0; i < n && good; i++) {
-        good = read_entry(&out->items[i], r, i, &out->memory->arena);
-        out->count++;
-    }
-    return good ? 0 : err_nomem(e);
-}
-
-void model_entries_free(struct model_entries *m)
-{
-    if (m->memory)
-        arena_free(&m->memory->arena);
-    free(m->memory);
-    free(m->items);
-    *m = (struct model_entries){0};
-}
-
-int model_registry_list(struct model_entries *out, struct db *d, const char *name, struct err *e)
-{
-    PGresult *r = NULL;
-    *out = (struct model_entries){0};
-    int rc = db_query(d, &r,
-                      "SELECT " COLUMNS " FROM model_versions WHERE $1::text IS NULL OR model = $1 "
-                      "ORDER BY model, version DESC",
-                      1, &name, e);
-    if (!rc)
-        rc = read_entries(out, r, e);
-    PQclear(r);
-    return rc;
-}
-
-/* What there is in its place. */
-static int explain(struct db *d, const char *const *values, struct err *e)
-{
-    PGresult *r = NULL;
-    int rc = db_query(d, &r,
-                      "SELECT max(version) FILTER (WHERE model = $1), "
-                      "string_agg(DISTINCT model, ', ') FROM model_versions WHERE $2::text <> ''",
-                      2, values, e);
-    if (rc)
-        return rc;
-    if (!PQgetisnull(r, 0, 0))
-        err_set(e, ERR_NOT_FOUND, "model %s has no version %s: the newest is %s", values[0],
-                values[1], PQgetvalue(r, 0, 0));
-    else if (!PQgetisnull(r, 0, 1))
-        err_set(e, ERR_NOT_FOUND, "there is no model %s: there are %s", values[0],
-                PQgetvalue(r, 0, 1));
-    else
-        err_set(e, ERR_NOT_FOUND, "there is no model %s: none is registered yet", values[0]);
-    PQclear(r);
-    return ERR_NOT_FOUND;
-}
-
-int model_registry_find(struct model_entries *out, struct db *d, const char *name, int64_t version,
-                        struct err *e)
-{
-    PGresult *r = NULL;
-    char number[24];
-    const char *values[] = {name, number};
-    snprintf(number, sizeof number, "%lld", (long long)version);
-    *out = (struct model_entries){0};
-    int rc = db_query(d, &r,
-                      "SELECT " COLUMNS ", artifact FROM model_versions WHERE model = $1 AND "
-                      "($2::bigint = 0 OR version = $2::bigint) ORDER BY version DESC LIMIT 1",
-                      2, values, e);
-    if (!rc && PQntuples(r) == 0)
-        rc = explain(d, values, e);
-    if (!rc)
-        rc = read_entries(out, r, e);
-    PQclear(r);
     return rc;
 }

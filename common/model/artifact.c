@@ -42,6 +42,7 @@ struct model_artifact artifact_part(const struct model_parts *parts, int part)
     record.fingerprints = parts->fingerprints;
     record.canary_rows = parts->canary_rows;
     record.canary_margins = parts->canary_margins;
+    record.calibration = parts->calibration;
     return record;
 }
 

@@ -237,6 +237,7 @@ static int take_description(struct model_parts *to, struct arena *a, const struc
     to->fingerprints = arena_copy(a, r->fingerprints);
     to->canary_rows = arena_copy(a, r->canary_rows);
     to->canary_margins = arena_copy(a, r->canary_margins);
+    to->calibration = arena_copy(a, r->calibration);
     to->features.items = arena_alloc(a, count * sizeof *to->features.items + 1);
     bool good = to->sha256.data && to->fingerprints.data && to->canary_rows.data &&
                 to->canary_margins.data && to->features.items;
@@ -280,7 +281,7 @@ static int add_part(struct artifacts *a, struct entry *n, const struct model_art
         return rc;
     memcpy(memory->bytes + at, r->bytes.data, r->bytes.len);
     n->has[r->part] = true;
-    size_t took = r->bytes.len + r->canary_rows.len + r->fingerprints.len;
+    size_t took = r->bytes.len + r->canary_rows.len + r->fingerprints.len + r->calibration.len;
     n->held_bytes += took;
     a->bytes += took;
     if (r->part == r->parts - 1)

@@ -8,6 +8,7 @@
 struct model_memory {
     struct ensemble *ensemble;
     struct scorer *scorer;
+    struct calibration *calibration;
     struct arena arena; /* names and columns */
 };
 
@@ -15,6 +16,7 @@ void model_free(struct model *m)
 {
     if (!m)
         return;
+    calibration_free(m->memory->calibration);
     scorer_free(m->memory->scorer);
     ensemble_free(m->memory->ensemble);
     arena_free(&m->memory->arena);
@@ -30,12 +32,15 @@ static int fill(struct model *m, const struct feature_set *set, const struct mod
     int rc = model_find_columns(&c, set, parts, &own->arena, e);
     if (!rc)
         rc = model_check(&own->ensemble, &own->scorer, parts, c.shared, scorer_best(), e);
+    if (!rc)
+        rc = calibration_read(&own->calibration, parts->calibration, e);
     if (rc)
         return rc;
     m->name = arena_copy(&own->arena, parts->name).data;
     m->version = parts->version;
     m->ensemble = own->ensemble;
     m->scorer = own->scorer;
+    m->calibration = own->calibration;
     m->column_count = parts->features.count;
     m->outputs = c.outputs;
     m->shared = c.shared;
@@ -59,6 +64,11 @@ int model_new(struct model **out, const struct feature_set *set, const struct mo
     }
     *out = m;
     return 0;
+}
+
+float model_score(const struct model *m, float margin)
+{
+    return calibration_apply(m->calibration, margin, ensemble_score(m->ensemble, margin));
 }
 
 void model_rows(const struct model *m, const double *vectors, size_t candidates, float *rows)

@@ -8,6 +8,7 @@
 
 #include "base/err.h"
 #include "feature/definition.h"
+#include "model/calibration.h"
 #include "model/ensemble.h"
 #include "model/scorer.h"
 #include "serde/records.h"
@@ -25,6 +26,7 @@ struct model_parts {
     struct str fingerprints;   /* FINGERPRINT_BYTES for each column: of its feature */
     struct str canary_rows;    /* float32, little-endian, row after row */
     struct str canary_margins; /* float32, one for each row */
+    struct str calibration;    /* as calibration_write() wrote it; empty: none */
     struct str bytes;          /* XGBoost's file */
 };
 
@@ -33,6 +35,7 @@ struct model {
     int64_t version;
     const struct ensemble *ensemble;
     const struct scorer *scorer;
+    const struct calibration *calibration; /* from the margin to the score that is published */
     size_t column_count;
     const size_t *outputs; /* of the feature set, one for each column */
     const bool *shared;    /* for each column: all candidates of a request have the same value */
@@ -47,8 +50,8 @@ struct model {
  * processor: every margin must come out bit for bit. Copies what it keeps; the set is not kept.
  * Fails with ERR_NOT_FOUND (the definitions of this fleet are others than the model's: names the
  * first column that differs, with both fingerprints), ERR_CORRUPT (SHA-256 or canary rows differ,
- * or the parts do not fit together), ERR_INVALID, ERR_TOO_LARGE (as ensemble_read()), ERR_NOMEM.
- * Messages do not name the model.
+ * the calibration is none, or the parts do not fit together), ERR_INVALID, ERR_TOO_LARGE (as
+ * ensemble_read()), ERR_NOMEM. Messages do not name the model.
  */
 int model_new(struct model **out, const struct feature_set *set, const struct model_parts *parts,
               struct err *e);
@@ -60,6 +63,9 @@ void model_free(struct model *m); /* NULL is fine */
  * nearest float; NaN is missing.
  */
 void model_rows(const struct model *m, const double *vectors, size_t candidates, float *rows);
+
+/* The score that is published of a margin: what the objective makes of it, calibrated. */
+float model_score(const struct model *m, float margin);
 
 /*
  * Whether all candidates of a request have the same value: what is of the user, the context or the

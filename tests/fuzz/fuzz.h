@@ -40,6 +40,9 @@ void fuzz_features(struct str input);
 /* A model file of XGBoost, of which margins, scores and contributions are computed. */
 void fuzz_model(struct str input);
 
+/* A calibration, with which margins are made scores. */
+void fuzz_calibration(struct str input);
+
 /* The next piece of an input: up to a byte 0, or all of it. data NULL: nothing is left. */
 struct str fuzz_piece(struct str *rest);
 

@@ -96,6 +96,46 @@ class Registry(Case):
         for part in ("shop version 1", "trees       2, depth 1", "SHA-256 ", "price", "clicks_1h"):
             self.assertIn(part, shown)
 
+    def test_what_a_version_was_trained_on_and_how_good_it_was_is_shown(self):
+        self.register(small())
+        self.fleet.rows("""
+            INSERT INTO model_versions (model, version, os_user, artifact, sha256, size, objective, trees, depth,
+                features, fingerprints, canary_rows, canary_margins, calibration, parameters, drift_reference, labels,
+                label_window_ms, training_from, training_to, validation_from, test_from, training_requests,
+                training_rows, training_positives, parent)
+            SELECT model, 2, os_user, artifact, sha256, size, objective, trees, depth, features, fingerprints,
+                canary_rows, canary_margins, '{"kind":"platt","slope":1.5,"intercept":-0.25}', '{"eta": 0.05}',
+                '{"bins": [1, 2]}', 'click=1,convert=5', 3600000, '2025-01-01', '2025-01-31', '2025-01-21',
+                '2025-01-25', 1200, 34567, 890, 1 FROM model_versions""")
+        self.fleet.rows("""
+            INSERT INTO model_metrics (model, version, place, scorer, segment, metric, value, low, high, n) VALUES
+                ('shop', 2, 1, 'model', '', 'ndcg@10', 0.6125, 0.5, 0.75, 100),
+                ('shop', 2, 2, 'rules', '', 'ndcg@10', 0.5875, 0.25, 0.6875, 100),
+                ('shop', 2, 3, 'model', 'user=cold', 'ndcg@10', 0.4375, NULL, NULL, 7),
+                ('shop', 2, 4, 'model', '', 'auc', NULL, NULL, NULL, 0)""")
+        self.assertRegex(self.models("list", "shop").stdout, r"(?m)^shop +2 .* ndcg@10 0\.6125\b")
+        shown = self.models("show", "shop", 2).stdout
+        for part in ("calibration platt", "parent      version 1", 'parameters  {"eta": 0.05}',
+                     "1,200 requests, 34,567 candidates, 890 of them positive", "click=1,convert=5, within 60 min",
+                     "from        2025-01-01 00:00:00 UTC", "test        2025-01-25 00:00:00 UTC"):
+            self.assertIn(part, shown)
+        for line in (r"model +all +ndcg@10 +0\.6125 +0\.5000 +0\.7500 +100", r"rules +all +ndcg@10 +0\.5875 ",
+                     r"model +user=cold +ndcg@10 +0\.4375 +- +- +7"):
+            self.assertRegex(shown, line)
+        self.assertNotIn("auc", shown)
+        told = json.loads(self.models("show", "shop", 2, "--json").stdout)
+        self.assertEqual({"kind": "platt", "slope": 1.5, "intercept": -0.25}, told["calibration"])
+        self.assertEqual(({"eta": 0.05}, {"bins": [1, 2]}, 1),
+                         (told["parameters"], told["drift_reference"], told["parent"]))
+        self.assertEqual({"requests": 1200, "rows": 34567, "positives": 890, "labels": "click=1,convert=5",
+                          "label_window_ms": 3600000, "from_ms": 1735689600000, "to_ms": 1738281600000,
+                          "validation_from_ms": 1737417600000, "test_from_ms": 1737763200000}, told["training"])
+        self.assertEqual(["ndcg@10", "ndcg@10", "ndcg@10", "auc"], [row["metric"] for row in told["report"]])
+        self.assertEqual({"scorer": "model", "segment": "user=cold", "metric": "ndcg@10", "value": 0.4375, "low": None,
+                          "high": None, "n": 7}, told["report"][2])
+        with self.assertRaisesRegex(RuntimeError, "never changed or removed"):
+            self.fleet.rows("DELETE FROM model_metrics")
+
     def test_the_same_file_again_is_version_two(self):
         self.register(small())
         self.register(small())

@@ -16,6 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/support"))
 import fleet as fleets  # noqa: E402
+import numpy  # noqa: E402
 import xgb  # noqa: E402
 from confluent_kafka import Consumer, TopicPartition  # noqa: E402
 from fleet import Fleet, wait_until  # noqa: E402
@@ -129,6 +130,39 @@ class Scores(Case):
                     self.assertAlmostEqual(margins[item["proposition_id"]], sum(got.values()), delta=1e-5)
                     for name, want in zip((*COLUMNS, "bias"), explained[item["proposition_id"]]):
                         self.assertAlmostEqual(want, got[name], delta=1e-5)
+
+    def test_calibrated_scores_are_published_in_the_order_of_the_margins(self):
+        """The calibration is written by hand, and applied by NumPy."""
+        self.begin(versions=1)
+        knots, values = [-1.5, -0.25, 0.0, 0.75, 2.0], [0.01, 0.125, 0.125, 0.4, 0.9]
+        calibration = json.dumps({"kind": "isotonic", "margins": knots, "values": values})
+        self.fleet.rows("INSERT INTO model_versions (model, version, os_user, artifact, sha256, size, objective, trees, "
+                        "depth, features, fingerprints, canary_rows, canary_margins, calibration) SELECT model, 2, "
+                        "os_user, artifact, sha256, size, objective, trees, depth, features, fingerprints, canary_rows, "
+                        f"canary_margins, '{calibration}' FROM model_versions")
+        self.promote(1)
+        self.models("plan", "shop", "--challenger", "name=dark,version=2,mode=shadow")
+
+        def logged():
+            return self.app.wait_log(self.app.send({"user_id": "u1", "candidates": CANDIDATES}))
+        def calibrated(log):
+            margins = numpy.array(self.boosters[1].margins(self.rows(log)))
+            return margins, numpy.interp(margins, knots, values).astype(numpy.float32)
+
+        wait_until(lambda: logged()["shadows"], self.app.said, SWAP_LIMIT_S)
+        log = logged()
+        margins, scores = calibrated(log)
+        self.assertEqual(self.boosters[1].scores(self.rows(log)), array.array("f", log["scores"]))
+        self.assertEqual(list(scores), [shadow["scores"] for shadow in log["shadows"]][0])
+        self.promote(2)
+        self.assertGreater(len(set(margins)), len(set(scores)))     # some share a score, and keep their order
+        request = self.app.send({"user_id": "u1", "candidates": CANDIDATES, "limit": 100})
+        answer, log = self.app.wait_answers([request])[0], self.app.wait_log(request)
+        margins, scores = calibrated(log)
+        self.assertEqual(list(scores), log["scores"])
+        order = sorted(range(len(CANDIDATES)), key=lambda i: -margins[i])
+        self.assertEqual([(CANDIDATES[i], scores[i]) for i in order],
+                         [(item["proposition_id"], item["score"]) for item in answer["items"]])
 
 
 class Swaps(Case):

@@ -34,6 +34,7 @@ static void version_make(struct version *v, const char *model, int64_t number, s
                                     .fingerprints = str_of("0123456789abcdef"),
                                     .canary_rows = str_of("12345678"),
                                     .canary_margins = str_of("1234"),
+                                    .calibration = str_of("{\"kind\":1}"),
                                     .bytes = str_bytes(v->bytes, size)};
     assert_int_equal(model_sha256(v->sha256, v->parts.bytes, NULL), 0);
 }
@@ -120,6 +121,7 @@ static void assert_next(struct artifacts *a, const struct version *v)
     assert_true(str_equal(p->fingerprints, v->parts.fingerprints));
     assert_true(str_equal(p->canary_rows, v->parts.canary_rows));
     assert_true(str_equal(p->canary_margins, v->parts.canary_margins));
+    assert_true(str_equal(p->calibration, v->parts.calibration));
     artifact_free(got);
 }
 

@@ -103,6 +103,12 @@ static void model_files_are_refused_or_can_be_walked(void **state)
     replay_all(fuzz_model, "model");
 }
 
+static void calibrations_are_refused_or_never_fall(void **state)
+{
+    (void)state;
+    replay_all(fuzz_calibration, "calibration");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -115,6 +121,7 @@ int main(void)
         cmocka_unit_test(records_are_refused_or_written_to_the_same),
         cmocka_unit_test(answers_of_a_registry_are_refused_or_understood),
         cmocka_unit_test(model_files_are_refused_or_can_be_walked),
+        cmocka_unit_test(calibrations_are_refused_or_never_fall),
     };
     return RUN(tests);
 }

@@ -183,6 +183,27 @@ static void a_damaged_file_with_the_right_sum_is_refused(void **state)
     assert_refused(s, ERR_INVALID, "model file");
 }
 
+static void a_calibration_that_is_none_is_refused(void **state)
+{
+    struct small_model *s = *state;
+    s->parts.calibration = str_of("{\"kind\":\"platt\",\"slope\":-1,\"intercept\":0}");
+    assert_refused(s, ERR_CORRUPT, "the calibration's slope is not above 0");
+}
+
+static void the_published_score_is_the_calibrated_one_where_there_is_a_calibration(void **state)
+{
+    struct small_model *s = *state;
+    struct model *m = make(s);
+    for (float margin = -2; margin < 2; margin += 0.125F)
+        assert_true(model_score(m, margin) == ensemble_score(m->ensemble, margin));
+    model_free(m);
+    s->parts.calibration =
+        str_of("{\"kind\":\"isotonic\",\"margins\":[-1,1],\"values\":[0.25,0.75]}");
+    m = make(s);
+    assert_true(model_score(m, -3) == 0.25F && model_score(m, 0.5F) == 0.625F);
+    model_free(m);
+}
+
 static void memory_that_cannot_be_had_is_an_error(void **state)
 {
     struct small_model *s = *state;
@@ -270,6 +291,8 @@ int main(void)
         TEST(a_margin_that_is_off_by_a_bit_is_refused),
         TEST(parts_that_do_not_fit_together_are_refused),
         TEST(a_damaged_file_with_the_right_sum_is_refused),
+        TEST(a_calibration_that_is_none_is_refused),
+        TEST(the_published_score_is_the_calibrated_one_where_there_is_a_calibration),
         TEST(memory_that_cannot_be_had_is_an_error),
         TEST(canary_rows_lie_at_thresholds_and_far_out),
         TEST(canary_rows_are_the_same_every_time),

@@ -53,7 +53,7 @@ int scores_by_model(struct making *m)
     int rc =
         scores_margins(m->r, model, out->vectors, out->candidates.count, m->arena, &margins, m->e);
     for (size_t i = 0; i < out->candidates.count && !rc; i++) {
-        scores[i] = ensemble_score(model->ensemble, margins[i]);
+        scores[i] = model_score(model, margins[i]);
         m->utilities[i] = (double)margins[i];
     }
     return rc;
