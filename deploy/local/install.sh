@@ -25,7 +25,8 @@ HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 readonly BUILD_PACKAGES=(
     gcc cmake ninja-build pkg-config librdkafka-dev libpq-dev libcurl4-openssl-dev libcmocka-dev
-    libyaml-dev libjansson-dev libmicrohttpd-dev libssl-dev libxxhash-dev libutf8proc-dev tzdata
+    libyaml-dev libjansson-dev libmicrohttpd-dev libssl-dev libxxhash-dev libutf8proc-dev
+    libhdf5-dev libxgboost-dev tzdata
     ca-certificates
 )
 readonly SERVER_PACKAGES=(
@@ -33,7 +34,7 @@ readonly SERVER_PACKAGES=(
 )
 readonly TEST_PACKAGES=(
     python3 python3-yaml python3-venv clang clang-format libclang-rt-14-dev valgrind libavro-dev
-    libxgboost-dev faketime openssl openjdk-17-jdk-headless
+    python3-h5py python3-sklearn chromium faketime openssl openjdk-17-jdk-headless
 )
 readonly LOCK_SECONDS=600
 
