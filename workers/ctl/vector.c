@@ -1,31 +1,19 @@
 /* flotilla features vector: vectors and values of files, without any server, in the oracle's forms.
  */
 #include "ctl.h"
-#include "lines.h"
+#include "log_files.h"
 
+#include "backfill/intake_line.h"
+#include "backfill/intake_repeats.h"
 #include "base/json.h"
-#include "base/number.h"
 #include "feature/replay.h"
 
-#include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 
-enum line_kind { LINE_USER, LINE_PROPOSITION, LINE_EVENT, LINE_REQUEST, LINE_KINDS };
-
-static const struct {
-    const char *name;
-    const struct record_type *type;
-} line_kinds[LINE_KINDS] = {
-    [LINE_USER] = {"user", &entity_type},
-    [LINE_PROPOSITION] = {"proposition", &entity_type},
-    [LINE_EVENT] = {"event", &event_type},
-    [LINE_REQUEST] = {"request", &rank_request_type},
-};
-
 /* A record as it was read; texts live in the arena of the whole run. */
 struct item {
-    enum line_kind kind;
+    enum entry_kind kind;
     int64_t order_ms; /* for separate files: event's time or request's timestamp */
     int64_t kafka_ms; /* of an event */
     bool is_repeat;
@@ -52,9 +40,9 @@ struct run {
 
 /* ------------------------------------------------------------ reading */
 
-static int add_item(struct run *r, enum line_kind kind, struct str json, int64_t kafka_ms,
-                    const struct lines *l, struct err *e)
+static int add_item(struct run *r, const struct intake_record *record, struct err *e)
 {
+    const struct entry *n = &record->entry;
     if (r->count == r->cap) {
         size_t cap = r->cap ? r->cap * 2 : 1024;
         struct item *items = realloc(r->items, cap * sizeof *items);
@@ -63,66 +51,29 @@ static int add_item(struct run *r, enum line_kind kind, struct str json, int64_t
         r->items = items;
         r->cap = cap;
     }
-    struct item *i = &r->items[r->count];
-    *i = (struct item){.kind = kind, .kafka_ms = kafka_ms};
-    void *record = kind == LINE_EVENT     ? (void *)&i->event
-                   : kind == LINE_REQUEST ? (void *)&i->request
-                                          : &i->entity;
-    /* What is read borrows from the text. */
-    json = arena_copy(&r->arena, json);
-    int rc = json.data ? value_read_json(record, codec_schema(r->ctl->codec, line_kinds[kind].type),
-                                         json, &r->arena, e)
-                       : err_nomem(e);
-    if (rc)
-        return err_wrap(e, "%s:%lld", l->name, (long long)l->number);
-    r->count++;
+    struct item *i = &r->items[r->count++];
+    *i = (struct item){.kind = n->kind, .kafka_ms = record->kafka_ms};
+    if (n->kind == ENTRY_EVENT)
+        i->event = n->event;
+    else if (n->kind == ENTRY_REQUEST)
+        i->request = n->request;
+    else
+        i->entity = n->entity;
     return 0;
 }
 
-/* {"event": {…}, "kafka_timestamp": …}, {"request": …}, {"user": …} or {"proposition": …} */
-static int add_stream_line(struct run *r, struct str line, const struct lines *l, struct err *e)
+static int add_line(void *arg, enum entry_kind kind, struct str line, const struct lines *l,
+                    struct err *e)
 {
-    json_error_t why;
-    json_t *j = json_loadb(line.data, line.len, JSON_ALLOW_NUL, &why);
-    int kind = 0;
-    while (j && kind < LINE_KINDS && !json_object_get(j, line_kinds[kind].name))
-        kind++;
-    if (!j || kind == LINE_KINDS) {
-        json_decref(j);
-        return err_set(e, ERR_INVALID,
-                       "%s:%lld: not a JSON object with \"event\", \"request\", \"user\" or "
-                       "\"proposition\"",
-                       l->name, (long long)l->number);
-    }
-    const json_t *kafka = json_object_get(j, "kafka_timestamp");
-    char *text = json_dumps(json_object_get(j, line_kinds[kind].name),
-                            JSON_COMPACT | JSON_REAL_PRECISION(17));
-    int rc =
-        text ? add_item(r, (enum line_kind)kind, str_of(text),
-                        json_is_integer(kafka) ? json_integer_value(kafka) : APPLY_NO_TIME, l, e)
-             : err_nomem(e);
-    free(text);
-    json_decref(j);
-    return rc;
-}
-
-/* kind LINE_KINDS: each line says what it is. */
-static int read_file(struct run *r, const char *path, enum line_kind kind, struct err *e)
-{
-    struct lines l = {0};
-    struct str line;
-    bool more = true;
-    if (!path)
-        return 0;
-    int rc = lines_open(&l, path, e);
-    while (!rc && more && !ctl_stopping()) {
-        rc = lines_next(&l, &line, &more, e);
-        if (!rc && more)
-            rc = kind == LINE_KINDS ? add_stream_line(r, line, &l, e)
-                                    : add_item(r, kind, line, APPLY_NO_TIME, &l, e);
-    }
-    lines_close(&l);
-    return rc;
+    struct run *r = arg;
+    struct intake_record record;
+    /* What is read borrows from the text. */
+    line = arena_copy(&r->arena, line);
+    int rc = line.data ? intake_line_read(&record, kind, line, r->ctl->codec, &r->arena, e)
+                       : err_nomem(e);
+    if (rc)
+        return err_wrap(e, "%s:%lld", l->name, (long long)l->number);
+    return record.entry.kind == ENTRY_SCORED ? 0 : add_item(r, &record, e);
 }
 
 /* ------------------------------------------------------------ separate files: requests and events
@@ -132,45 +83,35 @@ static int read_file(struct run *r, const char *path, enum line_kind kind, struc
  * ids of their own. */
 static int find_repeats(struct run *r, struct err *e)
 {
-    struct table *users = table_new();
-    struct buf ids = {0};
-    int rc = users ? 0 : err_nomem(e);
+    struct repeats *repeats = NULL;
+    int rc = repeats_new(&repeats, e);
     for (size_t k = 0; k < r->count && !rc; k++) {
         struct item *i = &r->items[k];
-        if (i->kind != LINE_EVENT)
+        if (i->kind != ENTRY_EVENT)
             continue;
-        uint32_t id = table_insert(users, i->event.user_id);
-        struct user_record seen;
-        if (id == TABLE_NONE) {
-            rc = err_nomem(e);
-            break;
-        }
-        rc = user_record_open(&seen, table_value(table_get(users, id)), e);
-        if (rc || (i->is_repeat = user_record_has_id(&seen, i->event.event_id)))
+        rc = repeats_check(repeats, 0, i->event.user_id, i->event.event_id, &i->is_repeat, e);
+        if (rc || i->is_repeat)
             continue;
-        buf_reset(&ids);
-        user_record_put_ids(&ids, &seen, i->event.event_id);
         char text[24];
         i->event.event_id =
             arena_copy(&r->arena, str_bytes(text, (size_t)snprintf(text, sizeof text, "%zu", k)));
-        if (!buf_ok(&ids) || !table_set(users, id, buf_str(&ids)) || !i->event.event_id.data)
+        if (!i->event.event_id.data)
             rc = err_nomem(e);
     }
-    buf_free(&ids);
-    table_free(users);
+    repeats_free(repeats);
     return rc;
 }
 
 static int by_time(const void *a, const void *b)
 {
     const struct item *x = *(const struct item *const *)a, *y = *(const struct item *const *)b;
-    bool x_timed = x->kind >= LINE_EVENT, y_timed = y->kind >= LINE_EVENT;
+    bool x_timed = x->kind > ENTRY_PROPOSITION, y_timed = y->kind > ENTRY_PROPOSITION;
     if (x_timed != y_timed)
         return x_timed - y_timed; /* attributes first */
     if (x_timed && x->order_ms != y->order_ms)
         return (x->order_ms > y->order_ms) - (x->order_ms < y->order_ms);
     if (x_timed && x->kind != y->kind)
-        return (x->kind == LINE_EVENT) - (y->kind == LINE_EVENT); /* requests first */
+        return (x->kind == ENTRY_EVENT) - (y->kind == ENTRY_EVENT); /* requests first */
     return (x > y) - (x < y);
 }
 
@@ -183,8 +124,8 @@ static int sort_by_time(struct run *r, struct err *e)
         rc = err_nomem(e);
     if (!rc) {
         for (size_t i = 0; i < r->count; i++) {
-            r->items[i].order_ms = r->items[i].kind == LINE_EVENT ? r->items[i].event.timestamp
-                                   : r->items[i].kind == LINE_REQUEST
+            r->items[i].order_ms = r->items[i].kind == ENTRY_EVENT ? r->items[i].event.timestamp
+                                   : r->items[i].kind == ENTRY_REQUEST
                                        ? r->items[i].request.timestamp
                                        : 0;
             order[i] = &r->items[i];
@@ -210,7 +151,7 @@ static int find_shown(struct run *r, struct err *e)
         return err_nomem(e);
     for (size_t i = 0; i < r->count; i++) {
         const struct event *event = &r->items[i].event;
-        if (r->items[i].kind != LINE_EVENT || !str_is(event->event, "impression") ||
+        if (r->items[i].kind != ENTRY_EVENT || !str_is(event->event, "impression") ||
             !event->request_id.data || r->items[i].is_repeat ||
             table_find(r->shown, event->request_id) != TABLE_NONE)
             continue;
@@ -293,10 +234,10 @@ static int replay_all(struct run *r, struct err *e)
     for (size_t k = 0; k < r->count && !rc && !ctl_stopping(); k++) {
         struct item *i = &r->items[k];
         bool accepted;
-        if (i->kind == LINE_REQUEST)
+        if (i->kind == ENTRY_REQUEST)
             rc = answer(r, &i->request, e);
-        else if (i->kind != LINE_EVENT)
-            rc = replay_entity(r->replay, i->kind == LINE_USER ? SIDE_USER : SIDE_PROPOSITION,
+        else if (i->kind != ENTRY_EVENT)
+            rc = replay_entity(r->replay, i->kind == ENTRY_USER ? SIDE_USER : SIDE_PROPOSITION,
                                &i->entity, e);
         else if (!i->is_repeat)
             rc = replay_event(r->replay, &i->event, i->kafka_ms, &accepted, e);
@@ -310,24 +251,10 @@ static int replay_all(struct run *r, struct err *e)
 
 static int read_all(struct run *r, struct err *e)
 {
-    const struct ctl *c = r->ctl;
-    const char *stream = ctl_option(c, "stream"), *events = ctl_option(c, "events");
-    const char *requests = ctl_option(c, "requests");
-    if (!stream == !events || (stream && requests))
-        return err_set(e, ERR_INVALID,
-                       "give either --stream or --events, and --requests only with --events");
-    int rc = read_file(r, stream, LINE_KINDS, e);
-    if (!rc)
-        rc = read_file(r, ctl_option(c, "users"), LINE_USER, e);
-    if (!rc)
-        rc = read_file(r, ctl_option(c, "propositions"), LINE_PROPOSITION, e);
-    if (!rc)
-        rc = read_file(r, events, LINE_EVENT, e);
-    if (!rc)
-        rc = read_file(r, requests, LINE_REQUEST, e);
-    if (!rc && requests)
+    int rc = log_files_read(r->ctl, add_line, r, e);
+    if (!rc && ctl_option(r->ctl, "requests"))
         rc = sort_by_time(r, e);
-    return !rc && ctl_option(c, "training") ? find_shown(r, e) : rc;
+    return !rc && ctl_option(r->ctl, "training") ? find_shown(r, e) : rc;
 }
 
 static enum ctl_status vector(const struct ctl *c, struct err *e)
@@ -361,16 +288,10 @@ const struct command features_vector_command = {
     .arguments = "",
     .purpose = "vectors of requests, computed from files with the library that the workers use",
     .example = "flotilla features vector --features features.yaml --stream stream.jsonl",
-    .options =
-        {{"features", "FILE", "definitions (default: the setting features.file)"},
-         {"stream", "FILE",
-          "JSON lines {\"event\"|\"request\"|\"user\"|\"proposition\": ...} in order of arrival; "
-          "- is standard input"},
-         {"events", "FILE", "instead: events, one a line, with the three below"},
-         {"users", "FILE", "users' attributes"},
-         {"propositions", "FILE", "propositions' attributes"},
-         {"requests", "FILE", "requests, each read against the events before its time"},
-         {"values", NULL, "print what the topic features has of each key in the end instead"},
-         {"training", NULL, "position as shown, not as at serving"}},
+    .options = {{"features", "FILE", "definitions (default: the setting features.file)"},
+                LOG_FILES_OPTIONS,
+                {"values", NULL,
+                 "print what the topic features has of each key in the end instead"},
+                {"training", NULL, "position as shown, not as at serving"}},
     .run = vector,
 };

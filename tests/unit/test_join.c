@@ -1,0 +1,636 @@
+#include "backfill/join.h"
+#include "unit.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* One join, fed by hand: times in milliseconds, a window of 100, click=1 and convert=5. */
+struct story {
+    struct join *join;
+    struct labels labels;
+    uint64_t number;
+};
+
+static void begin(struct story *s, int64_t log_end_ms)
+{
+    struct err e = {0};
+    *s = (struct story){0};
+    assert_int_equal(labels_parse(&s->labels, "click=1,convert=5", &e), 0);
+    struct join_opts opts = {.labels = &s->labels, .window_ms = 100, .log_end_ms = log_end_ms};
+    assert_int_equal(join_new(&s->join, &opts, &e), 0);
+}
+
+/* "a,b,c" as a list; good until the next call. */
+static struct str_list list_of(const char *text)
+{
+    static struct str items[16];
+    struct str_list list = {items, 0};
+    while (*text) {
+        size_t n = strcspn(text, ",");
+        items[list.count++] = (struct str){text, n};
+        text += n + (text[n] == ',');
+    }
+    return list;
+}
+
+static void ask_as(struct story *s, const char *id, const char *user, int64_t time_ms,
+                   const char *candidates)
+{
+    struct err e = {0};
+    struct rank_request q = {.request_id = str_of(id),
+                             .user_id = str_of(user),
+                             .timestamp = time_ms,
+                             .candidates = list_of(candidates)};
+    assert_int_equal(join_request(s->join, s->number++, &q, &e), 0);
+}
+
+static void ask(struct story *s, const char *id, int64_t time_ms, const char *candidates)
+{
+    ask_as(s, id, "u", time_ms, candidates);
+}
+
+static void log_scored(struct story *s, const char *id, int64_t time_ms, const char *candidates)
+{
+    struct err e = {0};
+    struct score_log logged = {.request_id = str_of(id),
+                               .user_id = str_of("u"),
+                               .timestamp = time_ms,
+                               .candidates = list_of(candidates)};
+    assert_int_equal(join_scored(s->join, s->number++, &logged, time_ms + 10, &e), 0);
+}
+
+/* id NULL: the event carries none. */
+static void event_of_user(struct story *s, const char *name, const char *user, const char *id,
+                          int64_t time_ms, const char *propositions)
+{
+    struct err e = {0};
+    struct event event = {.event_id = str_of("e"),
+                          .event = str_of(name),
+                          .user_id = str_of(user),
+                          .timestamp = time_ms,
+                          .propositions = list_of(propositions),
+                          .request_id = str_of(id)};
+    assert_int_equal(join_event(s->join, s->number++, &event, time_ms, &e), 0);
+}
+
+static void happen(struct story *s, const char *name, const char *id, int64_t time_ms,
+                   const char *propositions)
+{
+    event_of_user(s, name, "u", id, time_ms, propositions);
+}
+
+static void end(struct story *s)
+{
+    struct err e = {0};
+    assert_int_equal(join_end(s->join, &e), 0);
+}
+
+/* "a@0=1 b@1 c": what comes out next, each candidate with its place and its label, if any. */
+static void assert_next(struct story *s, const char *text)
+{
+    char got[512] = "";
+    size_t at = 0;
+    const struct joined *j = join_first(s->join);
+    if (!j) {
+        assert_string_equal("nothing", text);
+        return;
+    }
+    for (size_t i = 0; i < j->count; i++) {
+        struct str id = join_proposition(s->join, j->propositions[i]);
+        at += (size_t)snprintf(got + at, sizeof got - at, "%s%.*s", i ? " " : "", STR_ARG(id));
+        if (j->places[i] >= 0)
+            at += (size_t)snprintf(got + at, sizeof got - at, "@%d", j->places[i]);
+        if (j->happened[i])
+            at += (size_t)snprintf(got + at, sizeof got - at, "=%g",
+                                   (double)labels_value(&s->labels, j->happened[i]));
+    }
+    snprintf(got + at, sizeof got - at, "%s%s", j->is_impression ? " impression" : "",
+             j->is_complete ? "" : " incomplete");
+    assert_string_equal(got, text);
+    join_take(s->join);
+}
+
+/* ------------------------------------------------------------ impressions */
+
+static void candidates_get_their_first_places_in_the_first_impression(void **state)
+{
+    (void)state;
+    struct story s;
+    begin(&s, 1000);
+    ask(&s, "r", 0, "a,b,c,a");
+    happen(&s, "impression", "r", 10, "c,a,c");
+    happen(&s, "impression", "r", 20, "a,b,c");
+    end(&s);
+    assert_next(&s, "a@1 b c@0 a@1");
+    assert_next(&s, "nothing");
+    assert_int_equal(join_counts(s.join).repeated_impressions, 1);
+    join_free(s.join);
+}
+
+static void what_was_shown_but_never_asked_for_is_counted(void **state)
+{
+    (void)state;
+    struct story s;
+    begin(&s, 1000);
+    ask(&s, "r", 0, "a,b");
+    happen(&s, "impression", "r", 10, "x,b,x");
+    end(&s);
+    assert_next(&s, "a b@1");
+    assert_int_equal(join_counts(s.join).unknown_shown, 1);
+    join_free(s.join);
+}
+
+static void a_request_without_candidates_has_those_that_were_shown(void **state)
+{
+    (void)state;
+    struct story s;
+    begin(&s, 1000);
+    ask(&s, "r", 0, "");
+    happen(&s, "impression", "r", 10, "c,a,c");
+    end(&s);
+    assert_next(&s, "c@0 a@1");
+    join_free(s.join);
+}
+
+static void an_impression_whose_request_is_not_known_is_one_itself(void **state)
+{
+    (void)state;
+    struct story s;
+    begin(&s, 1000);
+    happen(&s, "impression", NULL, 0, "a,b,a");
+    happen(&s, "impression", "gone", 1, "c");
+    happen(&s, "click", "gone", 2, "c");
+    happen(&s, "click", NULL, 2, "b");
+    end(&s);
+    assert_next(&s, "a@0 b@1=1 impression");
+    assert_next(&s, "c@0=1 impression");
+    assert_next(&s, "nothing");
+    join_free(s.join);
+}
+
+static void an_impression_of_another_user_is_not_the_requests(void **state)
+{
+    (void)state;
+    struct story s;
+    begin(&s, 1000);
+    ask_as(&s, "r", "u", 0, "a");
+    event_of_user(&s, "impression", "v", "r", 1, "a");
+    end(&s);
+    assert_next(&s, "a");
+    assert_next(&s, "a@0 impression");
+    join_free(s.join);
+}
+
+static void an_impression_later_than_the_window_is_not_the_requests(void **state)
+{
+    (void)state;
+    struct story s;
+    begin(&s, 1000);
+    ask(&s, "r", 0, "a");
+    ask(&s, "q", 0, "a");
+    happen(&s, "impression", "r", 100, "a");
+    happen(&s, "impression", "q", 101, "a");
+    end(&s);
+    assert_next(&s, "a@0");
+    assert_next(&s, "a");
+    assert_next(&s, "a@0 impression");
+    join_free(s.join);
+}
+
+/* Read at the request's time, a vector would know the impression, and the click that is its label.
+ */
+static void an_impression_before_its_request_keeps_the_labels(void **state)
+{
+    (void)state;
+    struct story s;
+    begin(&s, 1000);
+    happen(&s, "impression", "r", 0, "b,a");
+    happen(&s, "click", NULL, 3, "b");
+    ask(&s, "r", 5, "a,b,c");
+    ask(&s, "r", 6, "a");
+    happen(&s, "click", "r", 100, "a");
+    happen(&s, "convert", NULL, 101, "a");
+    end(&s);
+    assert_next(&s, "b@0=1 a@1=1 impression");
+    assert_true(join_first(s.join)->is_early);
+    assert_false(join_first(s.join)->is_shown);
+    assert_next(&s, "a@1 b@0 c");
+    assert_next(&s, "nothing");
+    assert_int_equal(join_counts(s.join).early_impressions, 1);
+    assert_int_equal(join_counts(s.join).repeated_requests, 1);
+    join_free(s.join);
+}
+
+static void a_request_behind_its_impression_without_candidates_has_those_shown(void **state)
+{
+    (void)state;
+    struct story s;
+    begin(&s, 1000);
+    happen(&s, "impression", "r", 0, "b,a");
+    ask(&s, "r", 5, "");
+    end(&s);
+    assert_next(&s, "b@0 a@1 impression");
+    assert_next(&s, "b@0 a@1");
+    join_free(s.join);
+}
+
+/* What was scored was read before anything was shown, whatever the clocks say. */
+static void what_was_logged_takes_over_from_an_impression_before_it(void **state)
+{
+    (void)state;
+    struct story s;
+    begin(&s, 1000);
+    happen(&s, "impression", "r", 0, "b,a");
+    happen(&s, "click", NULL, 3, "b");
+    ask(&s, "r", 5, "");
+    log_scored(&s, "r", 5, "a,b,c");
+    happen(&s, "click", NULL, 100, "a");
+    happen(&s, "click", "r", 101, "a");
+    end(&s);
+    assert_true(join_first(s.join)->is_early);
+    assert_next(&s, "a@1=1 b@0=1 c");
+    assert_next(&s, "nothing");
+    join_free(s.join);
+}
+
+/* An empty id is none: these are two impressions, not one and its repeat. */
+static void an_empty_request_id_is_none(void **state)
+{
+    (void)state;
+    struct story s;
+    begin(&s, 1000);
+    happen(&s, "impression", "", 0, "a");
+    happen(&s, "impression", "", 1, "b");
+    happen(&s, "click", "", 2, "a");
+    end(&s);
+    assert_next(&s, "a@0=1 impression");
+    assert_next(&s, "b@0 impression");
+    join_free(s.join);
+}
+
+/* ------------------------------------------------------------ labels */
+
+static void labels_add_up_and_each_counts_once(void **state)
+{
+    (void)state;
+    struct story s;
+    begin(&s, 1000);
+    ask(&s, "r", 0, "a,b,c");
+    happen(&s, "impression", "r", 10, "a,b,c");
+    happen(&s, "click", "r", 11, "a");
+    happen(&s, "click", "r", 12, "a");
+    happen(&s, "convert", "r", 13, "a,b");
+    happen(&s, "watch", "r", 14, "c");
+    end(&s);
+    assert_next(&s, "a@0=6 b@1=5 c@2");
+    assert_int_equal(join_counts(s.join).labels, 4);
+    assert_int_equal(join_counts(s.join).lost_labels, 0);
+    join_free(s.join);
+}
+
+static void labels_count_from_the_impression_to_the_end_of_its_window(void **state)
+{
+    (void)state;
+    struct story s;
+    begin(&s, 1000);
+    ask(&s, "r", 0, "a,b,c,d");
+    happen(&s, "click", "r", 9, "a");
+    happen(&s, "click", "r", 10, "b");
+    happen(&s, "impression", "r", 10, "a,b,c,d");
+    happen(&s, "click", "r", 110, "c");
+    happen(&s, "click", "r", 111, "d");
+    end(&s);
+    assert_next(&s, "a@0 b@1=1 c@2=1 d@3");
+    assert_int_equal(join_counts(s.join).lost_labels, 2);
+    join_free(s.join);
+}
+
+static void a_label_with_a_request_is_that_requests_alone(void **state)
+{
+    (void)state;
+    struct story s;
+    begin(&s, 1000);
+    ask(&s, "r", 0, "a");
+    ask(&s, "q", 0, "a");
+    happen(&s, "impression", "r", 1, "a");
+    happen(&s, "impression", "q", 2, "a");
+    happen(&s, "click", "r", 3, "a");
+    end(&s);
+    assert_next(&s, "a@0=1");
+    assert_next(&s, "a@0");
+    join_free(s.join);
+}
+
+static void a_label_without_a_request_is_the_newest_impressions_that_shows_it(void **state)
+{
+    (void)state;
+    struct story s;
+    begin(&s, 1000);
+    ask(&s, "r", 0, "a,b");
+    ask(&s, "q", 0, "a,c");
+    happen(&s, "impression", "q", 1, "a,c");
+    happen(&s, "impression", "r", 2, "a,b");
+    happen(&s, "click", NULL, 3, "a,c");
+    happen(&s, "click", NULL, 102, "c");
+    happen(&s, "convert", NULL, 102, "b");
+    event_of_user(&s, "click", "v", NULL, 102, "b");
+    end(&s);
+    assert_next(&s, "a@0=1 b@1=5");
+    assert_next(&s, "a@0 c@1=1");
+    assert_int_equal(join_counts(s.join).lost_labels, 2);
+    join_free(s.join);
+}
+
+static void what_was_not_shown_has_no_label(void **state)
+{
+    (void)state;
+    struct story s;
+    begin(&s, 1000);
+    ask(&s, "r", 0, "a,b");
+    happen(&s, "impression", "r", 1, "a");
+    happen(&s, "click", "r", 2, "b");
+    happen(&s, "click", NULL, 2, "b");
+    happen(&s, "click", "r", 2, "never heard of");
+    end(&s);
+    assert_next(&s, "a@0 b");
+    assert_int_equal(join_counts(s.join).lost_labels, 3);
+    join_free(s.join);
+}
+
+/* ------------------------------------------------------------ order and windows */
+
+static void requests_come_out_in_their_order_when_their_windows_are_over(void **state)
+{
+    (void)state;
+    struct story s;
+    begin(&s, 1000);
+    ask(&s, "r", 0, "a");
+    ask(&s, "q", 1, "b");
+    happen(&s, "impression", "r", 50, "a");
+    happen(&s, "other", NULL, 102, "");
+    assert_next(&s, "nothing"); /* r is open until 150, and q waits behind it */
+    happen(&s, "other", NULL, 150, "");
+    assert_next(&s, "nothing");
+    happen(&s, "other", NULL, 151, "");
+    assert_next(&s, "a@0");
+    assert_next(&s, "b");
+    assert_int_equal(join_open(s.join), 0);
+    join_free(s.join);
+}
+
+static void what_the_log_ends_before_is_incomplete(void **state)
+{
+    (void)state;
+    struct story s;
+    begin(&s, 150);
+    ask(&s, "r", 0, "a");
+    ask(&s, "q", 49, "b");
+    happen(&s, "impression", "r", 50, "a");
+    happen(&s, "click", "r", 150, "a");
+    ask(&s, "late", 5000, "c"); /* requests say nothing of how far events go */
+    end(&s);
+    assert_next(&s, "a@0=1 incomplete");
+    assert_next(&s, "b");
+    assert_next(&s, "c incomplete");
+    join_free(s.join);
+}
+
+static void times_at_the_end_of_all_time_do_not_overflow(void **state)
+{
+    (void)state;
+    struct story s;
+    begin(&s, INT64_MAX);
+    ask(&s, "r", INT64_MAX - 5, "a");
+    happen(&s, "impression", "r", INT64_MAX - 1, "a");
+    happen(&s, "click", "r", INT64_MAX, "a");
+    end(&s);
+    assert_next(&s, "a@0=1 incomplete");
+    join_free(s.join);
+}
+
+/* ------------------------------------------------------------ repeats, and score.log */
+
+static void a_repeated_request_changes_nothing(void **state)
+{
+    (void)state;
+    struct story s;
+    begin(&s, 1000);
+    ask(&s, "r", 0, "a");
+    ask(&s, "r", 1, "b");
+    happen(&s, "impression", "r", 2, "a");
+    end(&s);
+    assert_next(&s, "a@0");
+    assert_next(&s, "nothing");
+    assert_int_equal(join_counts(s.join).repeated_requests, 1);
+    join_free(s.join);
+}
+
+static void what_was_logged_stands_for_its_request(void **state)
+{
+    (void)state;
+    struct story s;
+    begin(&s, 1000);
+    ask(&s, "r", 0, "");
+    ask(&s, "q", 0, "x");
+    log_scored(&s, "r", 0, "a,b");
+    log_scored(&s, "r", 0, "c");
+    happen(&s, "impression", "r", 2, "b");
+    end(&s);
+    const struct joined *first = join_first(s.join);
+    assert_int_equal(first->number, 1);
+    assert_next(&s, "x");
+    first = join_first(s.join);
+    assert_int_equal(first->number, 2);
+    assert_next(&s, "a b@0");
+    assert_next(&s, "nothing");
+    join_free(s.join);
+}
+
+/* Of two logged rankings: until 10 behind each what the user does is close; others' is not. */
+static void what_the_user_does_soon_behind_a_logged_ranking_is_close(void **state)
+{
+    (void)state;
+    struct story s;
+    begin(&s, 1000);
+    log_scored(&s, "r", 0, "a");
+    log_scored(&s, "q", 5, "a");
+    event_of_user(&s, "other", "v", NULL, 6, "");
+    happen(&s, "other", NULL, 12, "");
+    end(&s);
+    assert_false(join_first(s.join)->is_close);
+    join_take(s.join);
+    assert_true(join_first(s.join)->is_close);
+    join_take(s.join);
+    log_scored(&s, "p", 20, "a");
+    happen(&s, "impression", "p", 21, "a");
+    assert_false(join_first(s.join)->is_close); /* it cannot have been before what it followed */
+    happen(&s, "other", NULL, 30, "");
+    assert_true(join_first(s.join)->is_close);
+    join_free(s.join);
+}
+
+/* ------------------------------------------------------------ against a slow and plain one */
+
+enum { USERS = 3, PROPOSITIONS = 6, REQUESTS = 12, STEPS = 400 };
+
+struct plain_request {
+    char id[16];
+    int user, shown_count;
+    int64_t time_ms, shown_ms;
+    int places[PROPOSITIONS];
+    unsigned happened[PROPOSITIONS];
+    bool is_shown;
+};
+
+static uint64_t dice_state;
+
+static int dice(int n)
+{
+    uint64_t z = dice_state += 0x9e3779b97f4a7c15u;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return (int)((z ^ (z >> 31)) % (uint64_t)n);
+}
+
+/* All requests are asked in the beginning, for all propositions; then impressions and clicks of
+ * growing times come, and what the header says is done to a list. */
+static void random_story(uint64_t seed)
+{
+    struct story s;
+    struct plain_request plain[REQUESTS] = {0};
+    int64_t now = 0;
+    dice_state = seed;
+    begin(&s, 1000000);
+    for (int i = 0; i < REQUESTS; i++) {
+        char user[2] = {(char)('u' + (plain[i].user = dice(USERS))), 0};
+        snprintf(plain[i].id, sizeof plain[i].id, "r%d", i);
+        ask_as(&s, plain[i].id, user, 0, "a,b,c,d,e,f");
+        for (int p = 0; p < PROPOSITIONS; p++)
+            plain[i].places[p] = -1;
+    }
+    for (int step = 0; step < STEPS; step++) {
+        now += 1;
+        int r = dice(REQUESTS), p = dice(PROPOSITIONS), q = dice(PROPOSITIONS);
+        bool has_id = dice(2), is_impression = dice(4) == 0;
+        int u = is_impression ? plain[r].user : dice(USERS);
+        char user[2] = {(char)('u' + u), 0};
+        char list[4] = {(char)('a' + p), ',', (char)('a' + q), 0};
+        if (is_impression && now <= 100) {
+            event_of_user(&s, "impression", user, plain[r].id, now, list);
+            if (plain[r].is_shown)
+                continue;
+            plain[r].is_shown = true;
+            plain[r].shown_ms = now;
+            plain[r].places[q] = 1;
+            plain[r].places[p] = 0;
+        } else if (!is_impression) {
+            list[1] = 0;
+            event_of_user(&s, "click", user, has_id ? plain[r].id : NULL, now, list);
+            int best = -1;
+            for (int i = 0; i < REQUESTS; i++)
+                if (plain[i].user == u && plain[i].is_shown && plain[i].places[p] >= 0 &&
+                    now - plain[i].shown_ms <= 100 && (!has_id || i == r) &&
+                    (best < 0 || plain[i].shown_ms > plain[best].shown_ms))
+                    best = i;
+            if (best >= 0)
+                plain[best].happened[p] = 1;
+        }
+    }
+    end(&s);
+    for (int i = 0; i < REQUESTS; i++) {
+        const struct joined *j = join_first(s.join);
+        assert_non_null(j);
+        assert_int_equal(j->number, i);
+        for (int p = 0; p < PROPOSITIONS; p++) {
+            assert_int_equal(j->places[p], plain[i].places[p]);
+            assert_int_equal(j->happened[p], plain[i].happened[p]);
+        }
+        join_take(s.join);
+    }
+    assert_null(join_first(s.join));
+    join_free(s.join);
+}
+
+static void random_stories_join_as_a_plain_list_does(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 200; seed++)
+        random_story(seed);
+}
+
+/* ------------------------------------------------------------ memory */
+
+/* As the story above, failing when told; 0 or the code. */
+static int short_story(void)
+{
+    struct err e = {0};
+    struct labels labels;
+    struct join *join = NULL;
+    struct str_list list = list_of("a,b");
+    struct rank_request q = {.request_id = str_of("r"), .user_id = str_of("u"), .timestamp = 5};
+    struct event impression = {.event = str_of("impression"),
+                               .user_id = str_of("u"),
+                               .propositions = list,
+                               .request_id = str_of("r")};
+    struct score_log logged = {.request_id = q.request_id, .user_id = q.user_id, .timestamp = 5};
+    struct event click = {.event = str_of("click"), .user_id = str_of("u"), .propositions = list};
+    labels_parse(&labels, "click", &e);
+    struct join_opts opts = {.labels = &labels, .window_ms = 100, .log_end_ms = 0};
+    int rc = join_new(&join, &opts, &e);
+    if (!rc)
+        rc = join_event(join, 0, &impression, 4, &e);
+    if (!rc)
+        rc = join_request(join, 1, &q, &e);
+    if (!rc)
+        rc = join_scored(join, 2, &logged, 6, &e);
+    if (!rc)
+        rc = join_event(join, 3, &click, 6, &e);
+    if (!rc)
+        rc = join_end(join, &e);
+    for (int i = 0; !rc && i < 1; i++)
+        assert_non_null(join_first(join));
+    join_free(join);
+    return rc;
+}
+
+static void memory_that_cannot_be_had_is_an_error(void **state)
+{
+    (void)state;
+    for (int n = 1;; n++) {
+        fail_alloc_at(n);
+        int rc = short_story();
+        if (!fail_alloc_end())
+            break;
+        assert_int_equal(rc, ERR_NOMEM);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(candidates_get_their_first_places_in_the_first_impression),
+        cmocka_unit_test(what_was_shown_but_never_asked_for_is_counted),
+        cmocka_unit_test(a_request_without_candidates_has_those_that_were_shown),
+        cmocka_unit_test(an_impression_whose_request_is_not_known_is_one_itself),
+        cmocka_unit_test(an_impression_of_another_user_is_not_the_requests),
+        cmocka_unit_test(an_impression_later_than_the_window_is_not_the_requests),
+        cmocka_unit_test(an_impression_before_its_request_keeps_the_labels),
+        cmocka_unit_test(a_request_behind_its_impression_without_candidates_has_those_shown),
+        cmocka_unit_test(what_was_logged_takes_over_from_an_impression_before_it),
+        cmocka_unit_test(an_empty_request_id_is_none),
+        cmocka_unit_test(labels_add_up_and_each_counts_once),
+        cmocka_unit_test(labels_count_from_the_impression_to_the_end_of_its_window),
+        cmocka_unit_test(a_label_with_a_request_is_that_requests_alone),
+        cmocka_unit_test(a_label_without_a_request_is_the_newest_impressions_that_shows_it),
+        cmocka_unit_test(what_was_not_shown_has_no_label),
+        cmocka_unit_test(requests_come_out_in_their_order_when_their_windows_are_over),
+        cmocka_unit_test(what_the_log_ends_before_is_incomplete),
+        cmocka_unit_test(times_at_the_end_of_all_time_do_not_overflow),
+        cmocka_unit_test(a_repeated_request_changes_nothing),
+        cmocka_unit_test(what_was_logged_stands_for_its_request),
+        cmocka_unit_test(what_the_user_does_soon_behind_a_logged_ranking_is_close),
+        cmocka_unit_test(random_stories_join_as_a_plain_list_does),
+        cmocka_unit_test(memory_that_cannot_be_had_is_an_error),
+    };
+    return RUN(tests);
+}
