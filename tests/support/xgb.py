@@ -56,6 +56,16 @@ class Booster:
         for i in range(rounds):
             must(LIBRARY.XGBoosterUpdateOneIter(self.handle, i, data.handle))
 
+    @classmethod
+    def load(cls, path):
+        """The model of a file."""
+        model = cls.__new__(cls)
+        model.handle = ctypes.c_void_p()
+        must(LIBRARY.XGBoosterCreate(None, ctypes.c_uint64(0), ctypes.byref(model.handle)))
+        must(LIBRARY.XGBoosterSetParam(model.handle, b"nthread", b"1"))
+        must(LIBRARY.XGBoosterLoadModel(model.handle, str(path).encode()))
+        return model
+
     def __del__(self):
         LIBRARY.XGBoosterFree(self.handle)
 
