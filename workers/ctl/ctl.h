@@ -27,7 +27,7 @@ struct command_option {
     const char *help;
 };
 
-enum { COMMAND_OPTIONS = 16 };
+enum { COMMAND_OPTIONS = 48 };
 
 struct given_option {
     int option; /* its place among the command's options */
@@ -97,9 +97,9 @@ bool ctl_stopping(void);
 
 extern const struct command topics_create_command, topics_check_command, topics_acls_command,
     migrate_command, features_check_command, features_list_command, features_get_command,
-    features_vector_command, send_command, tail_command, simulate_command, status_command,
-    schemas_list_command, schemas_check_command, dead_letters_list_command,
-    dead_letters_show_command, dead_letters_replay_command, rank_command, models_register_command,
-    models_list_command, models_show_command, models_export_command, models_promote_command,
-    models_rollback_command, models_pin_command, models_unpin_command, models_plan_command,
-    models_status_command;
+    features_vector_command, features_suggest_command, send_command, tail_command, simulate_command,
+    status_command, schemas_list_command, schemas_check_command, dead_letters_list_command,
+    dead_letters_show_command, dead_letters_replay_command, rank_command, train_command,
+    models_register_command, models_list_command, models_show_command, models_export_command,
+    models_promote_command, models_rollback_command, models_pin_command, models_unpin_command,
+    models_plan_command, backfill_command, models_status_command;
