@@ -1,16 +1,19 @@
 #!/usr/bin/env bash
 #
 # Flotilla at work on this machine: Kafka, PostgreSQL, two `features` workers, two `ranker`s, a
-# `recorder`; events become features and requests become rankings while you watch. From a bare
-# Debian 12, with root or sudo.
+# `recorder`; events become features, features a model, and requests become rankings while you
+# watch. From a bare Debian 12, with root or sudo.
 #
-#   demo.sh                    with the events and requests of a simulated shop, without end
-#   demo.sh --features FILE --events FILE [--propositions FILE] [--users FILE]
-#                              with your own: definitions, and JSON lines as `flotilla send` takes
+#   demo.sh                    a simulated shop: a week of history, a model trained on it, half of its
+#                              users served by the model and half by rules, side by side; promoted
+#                              once the clicks leave no doubt, then on without end
+#   demo.sh --events FILE [--propositions FILE] [--users FILE] [--features FILE]
+#                              your own JSON lines, as `flotilla send` takes them, all the way to a
+#                              served model; without --features, definitions are made of the data
 #   demo.sh --features FILE    with your own definitions of the shop's features
 #
 #   --dir DIR    where to keep everything (default: below ${XDG_STATE_HOME:-~/.local/state}/flotilla)
-#   --detach     return when everything runs (and your files have been taken in); leave it running
+#   --detach     return when the model is served; leave everything running
 #   --down       stop what runs, keep the data; with --dir only that one, else all of this checkout
 #   --reset      the same, and remove the data
 #   --help
@@ -39,6 +42,8 @@ readonly HERE ROOT
 . "$HERE/demo_build.sh"
 # shellcheck source-path=SCRIPTDIR source=demo_fleet.sh
 . "$HERE/demo_fleet.sh"
+# shellcheck source-path=SCRIPTDIR source=demo_learn.sh
+. "$HERE/demo_learn.sh"
 # shellcheck source-path=SCRIPTDIR source=demo_view.sh
 . "$HERE/demo_view.sh"
 
@@ -58,6 +63,8 @@ lock=
 #
 # DIR/lock          held by the script at work there
 # DIR/fed           whose data these are, and whether all of them were sent
+# DIR/model         what became of the model: see demo_learn.sh
+# DIR/report.html   the report on it
 # DIR/flotilla.yaml settings of the programs
 # DIR/stack         the servers: see stack.sh
 # DIR/run, DIR/logs of the programs
@@ -169,11 +176,11 @@ fed() {
 check_data() {
     local before whose='other files'
     before=$(fed)
-    [[ $before != shop ]] || whose='the simulated shop'
+    [[ $before != shop* ]] || whose='the simulated shop'
     case $before in
-    '' | "$IDENTITY" | "$IDENTITY sent") ;;
+    '' | "$IDENTITY sent") ;;
     "$IDENTITY sending")
-        say "the last sending of these files was broken off: beginning anew"
+        say "the last sending of these data was broken off: beginning anew"
         stop_fleet
         remove_data
         mkdir -p "$DIR/run" "$DIR/logs"
@@ -189,7 +196,8 @@ check_data() {
 # Everything but the lock, which is still held.
 remove_data() {
     "$HERE/stack.sh" reset "$DIR/stack"
-    rm -rf "$DIR/run" "$DIR/logs" "$DIR/fed" "$DIR/flotilla.yaml" "$DIR/view.sql"
+    rm -rf "$DIR/run" "$DIR/logs" "$DIR/set" "$DIR/set.journal"
+    rm -f "$DIR/fed" "$DIR/flotilla.yaml" "$DIR/view.sql" "$DIR/model" "$DIR/report.html" "$DIR/suggested.yaml"
 }
 
 # ---------------------------------------------------------------- verbs
@@ -199,18 +207,28 @@ up() {
     IDENTITY=$(identity)
     "$HERE/install.sh"
     build
-    check_features
     enter
     check_data
     trap finish EXIT
     say "everything is kept in $DIR"
+    [[ -z $EVENTS ]] || suggest_features
+    check_features
     start_servers
     prepare_servers
     start_workers
     explain
     feed
+    if [[ -n $EVENTS ]]; then
+        watch until_taken_in
+        learn
+        serve_own
+    else
+        learn
+        start_canary
+        open_shop
+        watch until_decided
+    fi
     if [[ -n $detach ]]; then
-        [[ -z $EVENTS ]] || watch until_taken_in
         trap - EXIT
         say "it goes on running; stop it with: $(quoted "$0") --down$(dir_option)"
     else
@@ -307,8 +325,8 @@ read_command_line() {
         if [[ $1 =~ $needs_value ]]; then shift; fi
         shift
     done
-    [[ -z $EVENTS || $FEATURES != "$HERE/shop.features.yaml" ]] ||
-        misuse "--events needs --features: what is to be computed of them."
+    # Without definitions, some are made of the events.
+    [[ -z $EVENTS || $FEATURES != "$HERE/shop.features.yaml" ]] || FEATURES=
     [[ -n $EVENTS || -z $PROPOSITIONS$USERS ]] ||
         misuse "--propositions and --users need --events."
 }

@@ -6,9 +6,10 @@
 # PROPOSITIONS, USERS, and the functions fed and quoted.
 
 readonly WORKERS=(features-1 features-2 ranker-1 ranker-2 recorder)
-readonly SHOP_USERS=1000 SHOP_PROPOSITIONS=500 SHOP_RATE=350 SHOP_REQUESTS=50
-# With those that come of the answers.
-readonly SHOP_EVENTS=500
+readonly SHOP_USERS=1000 SHOP_PROPOSITIONS=500 SHOP_RATE=50 SHOP_REQUESTS=50
+readonly SHOP_DAYS=7 SHOP_HISTORY=400000
+# What rules would have shown is asked of placements with this behind their names.
+readonly SHOP_TWINS=-rules
 readonly READY_SECONDS=120 FEEDER_STOP_SECONDS=15
 # A worker's own watchdog ends it after 30 s.
 readonly WORKER_STOP_SECONDS=40 BROKEN_STOP_SECONDS=3
@@ -77,17 +78,23 @@ yaml_text() { # TEXT
     printf "'%s'" "${1//\'/\'\'}"
 }
 
-# Rules rank until a model is registered under this name.
+# Rules rank until a model is registered under this name. Each placement has a twin where they always
+# do, in which nothing is logged: it tells what the model gains.
 shop_placements() {
-    cat <<'YAML'
-placements:
-  home:
-    model: shop
-    hide: [{event: dismiss, within: 30d}, {event: convert, within: 7d}]
-    diversity: {attribute: brand, most: 2, first: 10}
-  genre: {model: shop}
-  search: {model: shop}
-YAML
+    local name twin hides=''
+    # These need features that the user's own definitions may not have.
+    [[ $FEATURES != "$HERE/shop.features.yaml" ]] ||
+        hides='hide: [{event: dismiss, within: 30d}, {event: convert, within: 7d}], '
+    printf 'placements:\n'
+    for name in home genre search; do
+        for twin in 'model: shop' 'log: 0'; do
+            printf '  %s: {%s' "$name$([[ $twin == log* ]] && printf '%s' "$SHOP_TWINS")" "$twin"
+            [[ $name != home ]] ||
+                printf ', candidates: %d, %sdiversity: {attribute: brand, most: 2, first: 10}' \
+                    "$SHOP_PROPOSITIONS" "$hides"
+            printf '}\n'
+        done
+    done
 }
 
 prepare_servers() {
@@ -98,7 +105,11 @@ kafka.partitions: $KAFKA_PARTITIONS
 postgres.url: $(yaml_text "$POSTGRES_URL")
 features.file: $(yaml_text "$FEATURES")
 YAML
-    [[ $IDENTITY != shop ]] || shop_placements >>"$DIR/flotilla.yaml"
+    if [[ -z $EVENTS ]]; then
+        shop_placements
+    else
+        printf 'placements:\n  default: {model: own, candidates: 500}\n'
+    fi >>"$DIR/flotilla.yaml"
     flotilla topics create
     flotilla migrate
     sql -c 'GRANT flotilla_recorder TO recorder' 2>>"$DIR/logs/flotilla.log" ||
@@ -177,21 +188,26 @@ check_fleet() {
 
 # ---------------------------------------------------------------- feeding
 
+# Everything that there is before users come: the user's files, or the shop's history.
 feed() {
-    if [[ -z $EVENTS ]]; then
-        printf '%s\n' "$IDENTITY" >"$DIR/fed"
-        tell "a shop with $SHOP_USERS users and $SHOP_PROPOSITIONS propositions opens:" \
-            "about $SHOP_EVENTS events/s, and $SHOP_REQUESTS requests/s whose answers its users are shown" ""
-        start_program feeder flotilla simulate --users "$SHOP_USERS" \
-            --propositions "$SHOP_PROPOSITIONS" --rate "$SHOP_RATE" --requests "$SHOP_REQUESTS"
-        return
+    local what='the history was'
+    if [[ -n $EVENTS ]]; then
+        what='these files were'
+        EVENT_COUNT=$(grep -ac '' "$EVENTS") || true
     fi
-    EVENT_COUNT=$(grep -ac '' "$EVENTS") || true
     if [[ $(fed) == *' sent' ]]; then
-        tell "these files were sent before; they are not sent again" ""
+        tell "$what sent before, and not sent again" ""
         return
     fi
     printf '%s sending\n' "$IDENTITY" >"$DIR/fed"
+    if [[ -z $EVENTS ]]; then
+        say "the history of a shop: $SHOP_USERS users, $SHOP_PROPOSITIONS propositions, $SHOP_DAYS days, $(number "$SHOP_HISTORY") events"
+        start_program feeder flotilla simulate --users "$SHOP_USERS" --propositions "$SHOP_PROPOSITIONS" \
+            --days "$SHOP_DAYS" --events "$SHOP_HISTORY"
+        wait_for_feeder /dev/null
+        printf '%s sent\n' "$IDENTITY" >"$DIR/fed"
+        return
+    fi
     # Attributes first: events are seen with those that are known when they come.
     [[ -z $USERS ]] || send_and_wait users "$USERS"
     [[ -z $PROPOSITIONS ]] || send_and_wait propositions "$PROPOSITIONS"
@@ -199,10 +215,24 @@ feed() {
     start_program feeder flotilla send events "$EVENTS"
 }
 
+# From here on users come, and see what is ranked for them.
+open_shop() {
+    tell "" "the shop opens: $SHOP_REQUESTS requests/s, whose users see what is answered and click by their true" \
+        "tastes, and $SHOP_RATE events/s of others" ""
+    start_program feeder flotilla simulate --users "$SHOP_USERS" --propositions "$SHOP_PROPOSITIONS" \
+        --rate "$SHOP_RATE" --requests "$SHOP_REQUESTS" --twins "$SHOP_TWINS"
+}
+
 send_and_wait() { # TOPIC FILE
-    local topic=$1 file=$2 told=$SECONDS
+    local topic=$1 file=$2
     say "sending $topic: $(number "$(grep -ac '' "$file")") from $(quoted "$file")"
     start_program feeder flotilla send "$topic" "$file"
+    wait_for_feeder "$file"
+}
+
+# wait_for_feeder FILE: that it reads.
+wait_for_feeder() {
+    local file=$1 told=$SECONDS
     while is_up feeder; do
         check_fleet
         if ((SECONDS - told >= 3)); then

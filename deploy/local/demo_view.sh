@@ -1,11 +1,13 @@
 # shellcheck shell=bash
 #
-# What the demo shows: where to look, and what happens as it happens.
+# What the demo shows: where to look, what happens as it happens, and what is decided upon that.
 #
-# To be sourced by demo.sh after demo_fleet.sh.
+# To be sourced by demo.sh after demo_learn.sh.
 
 readonly PLAIN_SECONDS=5 QUIET_SECONDS=3 RATE_SECONDS=5
 readonly SHOWN_SCOPES=3
+# Fewer pages decide nothing, whatever their interval is; and nobody waits longer for a decision.
+readonly PAGES_LEAST=500 DECISION_SECONDS=300
 # Kinds whose values are computed for a request are never in PostgreSQL.
 readonly PUBLISHED='^(count|sum|mean|min|max|rate|recency|decay|distinct)$'
 
@@ -196,7 +198,7 @@ summary() {
 # Sets rankings to the newest lines in which the shop says how its requests were answered.
 read_rankings() {
     [[ -z $EVENTS ]] || return 0
-    rankings=$(tail -n 6 "$DIR/logs/feeder.log" 2>/dev/null |
+    rankings=$(tail -n 10 "$DIR/logs/feeder.log" 2>/dev/null |
         awk '/^requests /{ text = ""; seen = 1 } seen && !/^[{]/ { text = text $0 "\n" } END { printf "%s", text }') || true
 }
 
@@ -248,11 +250,36 @@ report_taken_in() {
     tell ""
 }
 
-# watch for_ever|until_taken_in
+# Reads what the shop says of its clicks, and promotes once they leave no doubt. Looking again and
+# again would find a difference by chance some day: it has to be there with PAGES_LEAST pages, and a
+# new model has little time.
+decide() {
+    local version state low high difference pages
+    read -r version state < <(model_state) || return 0
+    [[ $state == canary ]] || return 0
+    pages=$(sed -n 's/^gain .*(\([0-9]*\) pages)$/\1/p' <<<"$rankings")
+    read -r difference low high < <(sed -n \
+        "s/^clicks .*model v$version .*: \([+-][0-9.]*\) \[\([-0-9.]*\), \([-0-9.]*\)\]\$/\1 \2 \3/p" <<<"$rankings") || return 0
+    ((${pages:-0} >= PAGES_LEAST)) || return 0
+    if [[ $low != -* && $low != 0.000 ]]; then
+        promote "$version" "$difference clicks a page against rules, 95 % interval $low to $high, by user"
+        drawn=0
+        tell "" "promoted: version $version brings $difference clicks a page against rules, and the 95 % interval," \
+            "$low to $high, excludes zero: it ranks for everybody now ($(elapsed))" ""
+    elif [[ $high == -* ]]; then
+        flotilla models plan shop --remove first --reason "$difference clicks a page against rules, $low to $high"
+        printf 'none\n' >"$DIR/model"
+        drawn=0
+        tell "" "taken back: version $version brings $difference clicks a page against rules ($low to $high):" \
+            "rules rank for everybody" ""
+    fi
+}
+
+# watch for_ever|until_taken_in|until_decided
 watch() {
     local handled=0 waiting=0 unrecorded=0 worked=0 series=0 ready=0 rate=0 stored=0 dead=0 tables='' rankings=''
-    local quiet_worked=-1 quiet_since=0 read_again=0 print_again=0 printed='' drawn=0 taken_in=
-    local is_terminal height width began left screen
+    local quiet_worked=-1 quiet_since=0 read_again=0 print_again=0 printed='' drawn=0
+    local is_terminal height width began left screen decide_by=$((SECONDS + DECISION_SECONDS))
     local -a history=()
     exec {screen}>&1
     measure_terminal
@@ -266,12 +293,17 @@ watch() {
         read_values
         read_rankings
         if [[ -n $is_terminal ]]; then draw; else print_plain; fi
-        if [[ -n $EVENTS && -z $taken_in && $(fed) == *' sent' ]] && is_quiet; then
-            taken_in=yes
+        if [[ $1 == until_taken_in && $(fed) == *' sent' ]] && is_quiet; then
             read_again=0
             read_values
             report_taken_in
-            [[ $1 == for_ever ]] || return 0
+            return 0
+        fi
+        [[ -n $EVENTS ]] || decide
+        [[ $1 != until_decided || $(model_state) == *' canary' ]] || return 0
+        if [[ $1 == until_decided ]] && ((SECONDS >= decide_by)); then
+            tell "" "$DECISION_SECONDS s of clicks have left it open which is better: half of the users keep the model" ""
+            return 0
         fi
         left=$((1000000 - (${EPOCHREALTIME/[.,]/} - began)))
         ((left <= 0)) || sleep "0.$(printf '%06d' $((left < 1000000 ? left : 999999)))"

@@ -1,3 +1,4 @@
+#include "ctl/shop_best.h"
 #include "ctl/shop_looks.h"
 #include "ctl/shop_records.h"
 #include "ctl/shop_visits.h"
@@ -20,14 +21,23 @@ struct floor {
     int64_t sent; /* given with the last request */
 };
 
-static void open_floor(struct floor *f)
+static void open_floor_with(struct floor *f, const char *twins)
 {
     struct err e = {0};
     *f = (struct floor){.now_ms = START_MS};
     assert_int_equal(shop_init(&f->shop, 7, USERS, PROPOSITIONS, START_MS, &e), 0);
-    struct visits_opts opts = {
-        .shop = &f->shop, .seed = 7, .start_ms = START_MS, .list_size = LIST, .patience_ms = 1000};
+    struct visits_opts opts = {.shop = &f->shop,
+                               .seed = 7,
+                               .start_ms = START_MS,
+                               .list_size = LIST,
+                               .patience_ms = 1000,
+                               .twins = twins};
     assert_int_equal(visits_new(&f->visits, &opts, &e), 0);
+}
+
+static void open_floor(struct floor *f)
+{
+    open_floor_with(f, NULL);
 }
 
 static void close_floor(struct floor *f)
@@ -178,11 +188,95 @@ static void only_the_first_answer_to_a_request_of_these_visits_counts(void **sta
         assert_false(show(&f, &m.ranking).is_expected);
     }
     made(&m, &q, 0, 3);
-    snprintf(longer, sizeof longer, "%.*s0", STR_ARG(q.request_id)); /* one never sent */
-    m.ranking.request_id = str_of(longer);
-    assert_false(show(&f, &m.ranking).is_expected);
+    static const char *const behind[] = {"0", ".twin"}; /* neither was sent */
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(longer, sizeof longer, "%.*s%s", STR_ARG(q.request_id), behind[i]);
+        m.ranking.request_id = str_of(longer);
+        assert_false(show(&f, &m.ranking).is_expected);
+    }
     assert_true(show(&f, made(&m, &q, 0, 3)).is_expected);
     assert_false(show(&f, made(&m, &q, 0, 3)).is_expected);
+    close_floor(&f);
+}
+
+static void ask_twin(struct floor *f, const struct rank_request *q, struct rank_request *twin)
+{
+    assert_int_equal(visits_twin(f->visits, q, &f->arena, twin, NULL), 0);
+}
+
+static void a_twin_asks_the_same_of_another_placement_and_is_never_shown(void **state)
+{
+    (void)state;
+    struct floor f;
+    struct rank_request q, twin;
+    struct made m;
+    open_floor_with(&f, "-rules");
+    for (int i = 0; i < 100; i++) {
+        ask(&f, &q);
+        ask_twin(&f, &q, &twin);
+        assert_true(str_equal(twin.user_id, q.user_id) && twin.timestamp == q.timestamp);
+        assert_int_equal(twin.candidates.count, q.candidates.count);
+        assert_int_equal(twin.limit, q.limit);
+        assert_int_equal(twin.placement.len, q.placement.len + 6);
+        assert_memory_equal(twin.placement.data + q.placement.len, "-rules", 6);
+        struct visits_shown shown = show(&f, made(&m, &twin, 50, LIST));
+        assert_false(shown.is_expected || shown.is_seen || shown.is_pair);
+        assert_false(show(&f, made(&m, &twin, 50, LIST)).is_pair);
+        shown = show(&f, made(&m, &q, 20, LIST));
+        assert_true(shown.is_expected && shown.is_seen && shown.is_pair);
+        assert_false(show(&f, made(&m, &q, 20, LIST)).is_pair);
+    }
+    close_floor(&f);
+}
+
+/* In either order, the pair has the truth of both lists, and of the best one. */
+static void a_pair_has_the_expected_clicks_of_both_lists(void **state)
+{
+    (void)state;
+    struct floor f;
+    struct rank_request q, twin;
+    struct made m;
+    open_floor_with(&f, ".twin");
+    for (int i = 0; i < 100; i++) {
+        struct visits_shown shown;
+        ask(&f, &q);
+        ask_twin(&f, &q, &twin);
+        uint32_t user = (uint32_t)number_of(q.user_id);
+        unsigned device = 0;
+        while (!str_is(context(&q.context, "device"), shop_devices[device]))
+            device++;
+        made(&m, &q, 20, LIST);
+        m.ranking.model = str_of("shop");
+        m.ranking.version = 4;
+        if (i % 2)
+            shown = show(&f, &m.ranking);
+        else
+            show(&f, made(&m, &twin, 90, LIST));
+        made(&m, i % 2 ? &twin : &q, i % 2 ? 90 : 20, LIST);
+        m.ranking.model = str_of(i % 2 ? "rules" : "shop");
+        m.ranking.version = i % 2 ? 0 : 4;
+        shown = show(&f, &m.ranking);
+        assert_true(shown.is_pair && shown.pair.by_model);
+        assert_int_equal(shown.pair.version, 4);
+        assert_int_equal(shown.pair.user, user);
+        double expected[2] = {0, 0};
+        for (uint32_t place = 0; place < LIST; place++)
+            for (uint32_t k = 0; k < 2; k++)
+                expected[k] += shop_examination(place, device) *
+                               shop_attraction(&f.shop, user, (k ? 90 : 20) + place, f.now_ms);
+        assert_true(fabs(shown.pair.shown - expected[0]) < 1e-12);
+        assert_true(fabs(shown.pair.twin - expected[1]) < 1e-12);
+        uint32_t own[VISITS_CANDIDATES_MOST];
+        for (size_t c = 0; c < q.candidates.count; c++)
+            own[c] = (uint32_t)number_of(q.candidates.items[c]);
+        struct shop_choice of = {.user = user,
+                                 .device = device,
+                                 .candidates = q.candidates.count ? own : NULL,
+                                 .count = (uint32_t)q.candidates.count,
+                                 .places = LIST,
+                                 .time_ms = f.now_ms};
+        assert_true(fabs(shown.pair.best - shop_best_mean(&f.shop, &of)) < 1e-12);
+    }
     close_floor(&f);
 }
 
@@ -329,10 +423,11 @@ static void nothing_comes_before_its_time(void **state)
 /* Opens visits and uses them; each allocation on the way can fail. */
 static int open_and_use(const struct shop *s, struct err *e)
 {
-    struct visits_opts opts = {.shop = s, .seed = 1, .list_size = LIST, .patience_ms = 1};
+    struct visits_opts opts = {
+        .shop = s, .seed = 1, .list_size = LIST, .patience_ms = 1, .twins = "-rules"};
     struct visits *v = NULL;
     struct arena a = {0};
-    struct rank_request q;
+    struct rank_request q, twin;
     struct visits_shown shown;
     struct event event;
     struct made m;
@@ -340,6 +435,8 @@ static int open_and_use(const struct shop *s, struct err *e)
     int rc = visits_new(&v, &opts, e);
     for (int i = 0; !rc && i < 20; i++) {
         rc = visits_ask(v, 0, 0, &a, &q, e);
+        if (!rc)
+            rc = visits_twin(v, &q, &a, &twin, e);
         if (!rc)
             rc = visits_show(v, made(&m, &q, 0, LIST), 0, &a, &shown, e);
     }
@@ -375,6 +472,8 @@ int main(void)
         cmocka_unit_test(a_request_says_who_asks_where_and_by_when),
         cmocka_unit_test(an_answer_is_shown_in_its_order_under_its_requests_id),
         cmocka_unit_test(only_the_first_answer_to_a_request_of_these_visits_counts),
+        cmocka_unit_test(a_twin_asks_the_same_of_another_placement_and_is_never_shown),
+        cmocka_unit_test(a_pair_has_the_expected_clicks_of_both_lists),
         cmocka_unit_test(an_empty_answer_and_one_of_another_shop_show_nothing),
         cmocka_unit_test(a_request_that_too_many_came_after_is_given_up),
         cmocka_unit_test(users_open_further_pages_of_their_visit),

@@ -1,17 +1,22 @@
 #include "ctl/shop_visits.h"
 
-#include "ctl/shop_looks.h"
+#include "ctl/shop_best.h"
 #include "ctl/shop_records.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-/* A request that was sent; number 0: none, or its answer came. */
+/* What the id of a twin has behind its request's. */
+static const char twin_mark[] = ".twin";
+
+/* A request that was sent; number 0: none, or all its answers came. */
 struct open_request {
     uint64_t number;
     int64_t sent;
-    uint32_t user;
+    int64_t asked_ms;
+    bool has_answer, has_twin; /* that came */
+    struct visits_pair pair;
 };
 
 struct visits {
@@ -103,23 +108,53 @@ int visits_ask(struct visits *v, int64_t now_ms, int64_t sent, struct arena *a,
     out->timestamp = now_ms;
     out->limit = (int32_t)v->opts.list_size;
     out->deadline = (struct optional_long){.given = true, .value = now_ms + v->opts.patience_ms};
-    v->open[number % VISITS_OPEN_MOST] = (struct open_request){number, sent, user};
+    v->open[number % VISITS_OPEN_MOST] = (struct open_request){
+        .number = number, .sent = sent, .asked_ms = now_ms, .pair = {.user = user}};
     return 0;
+}
+
+static struct str joined(struct arena *a, struct str one, struct str other)
+{
+    char *text = arena_alloc(a, one.len + other.len + 1);
+    if (!text)
+        return (struct str){0};
+    memcpy(text, one.data, one.len);
+    memcpy(text + one.len, other.data, other.len);
+    return str_bytes(text, one.len + other.len);
+}
+
+int visits_twin(const struct visits *v, const struct rank_request *request, struct arena *a,
+                struct rank_request *out, struct err *e)
+{
+    *out = *request;
+    out->request_id = joined(a, request->request_id, str_of(twin_mark));
+    out->placement = joined(a, request->placement, str_of(v->opts.twins));
+    return out->request_id.data && out->placement.data ? 0 : err_nomem(e);
 }
 
 /* ---- Answers ---- */
 
-/* The request that an answer is for, which is open no longer; number 0: none of these visits. */
-static struct open_request close_request(struct visits *v, const struct ranking *answer)
+/* The id of the request itself. */
+static bool is_twin(struct str *id)
+{
+    size_t n = strlen(twin_mark);
+    if (id->len < n || memcmp(id->data + id->len - n, twin_mark, n) != 0)
+        return false;
+    id->len -= n;
+    return true;
+}
+
+/* The request that an answer is for, if it waits for that one; else NULL. */
+static struct open_request *find_request(struct visits *v, const struct ranking *answer, bool *twin)
 {
     uint64_t number;
-    if (!shop_request_number(&number, answer->request_id, str_of(v->prefix)))
-        return (struct open_request){0};
-    struct open_request *open = &v->open[number % VISITS_OPEN_MOST], found = *open;
-    if (found.number != number)
-        return (struct open_request){0};
-    *open = (struct open_request){0};
-    return found;
+    struct str id = answer->request_id;
+    *twin = is_twin(&id);
+    if ((*twin && !v->opts.twins) || !shop_request_number(&number, id, str_of(v->prefix)))
+        return NULL;
+    struct open_request *open = &v->open[number % VISITS_OPEN_MOST];
+    bool waits = open->number == number && !(*twin ? open->has_twin : open->has_answer);
+    return waits ? open : NULL;
 }
 
 /* What of an answer this shop has: a catalogue may hold other propositions as well. */
@@ -136,18 +171,20 @@ static void read_list(struct visits *v, const struct ranking *answer)
 struct acts {
     struct visits *v;
     const struct open_request *request;
+    uint32_t clicks;
 };
 
 static int push_act(void *arg, enum pending_kind kind, uint32_t proposition, int64_t time_ms,
                     struct err *e)
 {
-    const struct acts *a = arg;
+    struct acts *a = arg;
+    a->clicks += kind == PENDING_CLICK;
     struct pending p = {.kind = kind,
                         .arrival_ms = time_ms,
                         .time_ms = time_ms,
                         .number = ++a->v->events,
                         .request = a->request->number,
-                        .user = a->request->user,
+                        .user = a->request->pair.user,
                         .proposition = proposition};
     return pending_push(&a->v->acts, &p, e);
 }
@@ -167,25 +204,56 @@ static int write_event(struct visits *v, const struct pending *p, struct arena *
 
 /* Everything that comes of a list is decided here. */
 static int show_list(struct visits *v, const struct open_request *request, int64_t now_ms,
-                     struct err *e)
+                     uint32_t *clicks, struct err *e)
 {
     int64_t next_ms;
-    struct shop_look at = {request->user, v->page.device, v->page.list, v->page.count, now_ms};
-    int rc = shop_look(v->opts.shop, &v->prng, &at, push_act, &(struct acts){v, request}, e);
+    uint32_t user = request->pair.user;
+    struct acts acts = {v, request, 0};
+    struct shop_look at = {user, v->page.device, v->page.list, v->page.count, now_ms};
+    int rc = shop_look(v->opts.shop, &v->prng, &at, push_act, &acts, e);
     if (!rc && shop_goes_on(&v->prng, now_ms, &next_ms))
-        rc = push_page(v, request->user, next_ms, e);
+        rc = push_page(v, user, next_ms, e);
+    *clicks = acts.clicks;
     return rc;
 }
 
-int visits_show(struct visits *v, const struct ranking *answer, int64_t now_ms, struct arena *a,
-                struct visits_shown *out, struct err *e)
+/* Both lists of a pair are judged as of the request's time. */
+static double list_mean(const struct visits *v, const struct open_request *r)
 {
-    struct open_request request = close_request(v, answer);
-    *out = (struct visits_shown){.is_expected = request.number != 0, .sent = request.sent};
-    if (!out->is_expected)
-        return 0;
-    page_make(&v->page, v->opts.shop, v->pages_seed + request.number, request.user, 0);
-    read_list(v, answer);
+    struct shop_look at = {r->pair.user, v->page.device, v->page.list, v->page.count, r->asked_ms};
+    return shop_list_mean(v->opts.shop, &at);
+}
+
+static double best_mean(const struct visits *v, const struct open_request *r)
+{
+    const struct shop_shelf *shelf = &v->opts.shop->shelves[v->page.genre];
+    struct shop_choice of = {.user = r->pair.user,
+                             .device = v->page.device,
+                             .places = v->opts.list_size,
+                             .time_ms = r->asked_ms};
+    if (v->page.placement != PLACEMENT_HOME) {
+        of.candidates = shelf->propositions;
+        of.count = shelf->count < VISITS_CANDIDATES_MOST ? shelf->count : VISITS_CANDIDATES_MOST;
+    }
+    return shop_best_mean(v->opts.shop, &of);
+}
+
+/* With both answers, the request is over. Without twins it is so with its own. */
+static void settle(struct visits *v, struct open_request *r, struct visits_shown *out)
+{
+    out->is_pair = r->has_answer && r->has_twin;
+    out->pair = r->pair;
+    if (out->is_pair || !v->opts.twins)
+        *r = (struct open_request){0};
+}
+
+static int show_answer(struct visits *v, struct open_request *r, const struct ranking *answer,
+                       int64_t now_ms, struct arena *a, struct visits_shown *out, struct err *e)
+{
+    r->pair.by_model = !str_is(answer->model, "rules");
+    r->pair.version = answer->version;
+    r->pair.shown = list_mean(v, r);
+    r->pair.best = v->opts.twins ? best_mean(v, r) : 0;
     out->is_seen = v->page.count > 0;
     if (!out->is_seen)
         return 0;
@@ -193,10 +261,34 @@ int visits_show(struct visits *v, const struct ranking *answer, int64_t now_ms, 
                                  .arrival_ms = now_ms,
                                  .time_ms = now_ms,
                                  .number = ++v->events,
-                                 .request = request.number,
-                                 .user = request.user};
+                                 .request = r->number,
+                                 .user = r->pair.user};
     int rc = write_event(v, &impression, a, &out->impression, e);
-    return rc ? rc : show_list(v, &request, now_ms, e);
+    return rc ? rc : show_list(v, r, now_ms, &out->clicks, e);
+}
+
+int visits_show(struct visits *v, const struct ranking *answer, int64_t now_ms, struct arena *a,
+                struct visits_shown *out, struct err *e)
+{
+    bool twin;
+    int rc = 0;
+    struct open_request *r = find_request(v, answer, &twin);
+    *out = (struct visits_shown){.is_expected = r && !twin};
+    if (!r)
+        return 0;
+    out->sent = r->sent;
+    out->user = r->pair.user;
+    page_make(&v->page, v->opts.shop, v->pages_seed + r->number, r->pair.user, 0);
+    read_list(v, answer);
+    if (twin) {
+        r->has_twin = true;
+        r->pair.twin = list_mean(v, r);
+    } else {
+        r->has_answer = true;
+        rc = show_answer(v, r, answer, now_ms, a, out, e);
+    }
+    settle(v, r, out);
+    return rc;
 }
 
 /* ---- Events ---- */

@@ -8,6 +8,10 @@
  * search name the most popular of the genre. A page whose answer is empty, or never comes, ends its
  * visit.
  *
+ * Since the truth is known, each list is told with the clicks it brings on average, and those of
+ * the best list there could be. A request may have a twin: the same question, at the same time, to
+ * another placement. Its answer is shown to nobody, and told beside the list that was shown.
+ *
  * One thread. No Kafka, no clock: time is an argument, in milliseconds since the epoch. Memory
  * grows with what is under way.
  */
@@ -32,6 +36,7 @@ struct visits_opts {
     int64_t start_ms;
     uint32_t list_size;  /* 1 to PAGE_LIST_MOST */
     int64_t patience_ms; /* from a request to its deadline */
+    const char *twins;   /* behind a placement's name is that of its twins; NULL: there are none */
 };
 
 /* Fails with ERR_NOMEM. */
@@ -43,11 +48,28 @@ void visits_free(struct visits *v); /* NULL is fine */
 int visits_ask(struct visits *v, int64_t now_ms, int64_t sent, struct arena *a,
                struct rank_request *out, struct err *e);
 
+/* The twin of the request that visits_ask() wrote last, if there are twins. Fails with ERR_NOMEM.
+ */
+int visits_twin(const struct visits *v, const struct rank_request *request, struct arena *a,
+                struct rank_request *out, struct err *e);
+
+/* Both answers to the same question. Clicks are expected ones, of the truth. */
+struct visits_pair {
+    uint32_t user;
+    double shown, twin, best;
+    bool by_model;   /* what was shown */
+    int64_t version; /* of the model */
+};
+
 struct visits_shown {
     bool is_expected; /* it answers a request of these visits, for the first time */
     bool is_seen;     /* it has items of this shop: impression holds the event */
+    bool is_pair;     /* with this answer, a request and its twin both have theirs */
     int64_t sent;     /* as given with the request */
     struct event impression;
+    uint32_t user;
+    uint32_t clicks; /* that this user will make on the list */
+    struct visits_pair pair;
 };
 
 /* Shows its user an answer. Fails with ERR_NOMEM. */

@@ -82,6 +82,8 @@ static int read_options(struct run *r, int64_t now_ms, struct err *e)
         rc = err_set(e, ERR_INVALID,
                      "--requests needs a --rate, and goes to Kafka: rankings answer what is asked "
                      "live");
+    if (!rc && ctl_option(c, "twins") && !r->asked)
+        rc = err_set(e, ERR_INVALID, "--twins needs --requests: it is those that have twins");
     if (!rc)
         rc = ctl_number(&seed, c, "seed", (int64_t)r->opts.seed, 0, INT64_MAX, e);
     if (!rc)
@@ -209,7 +211,8 @@ static int open_run(struct run *r, struct err *e)
                                  .seed = r->opts.seed,
                                  .start_ms = r->now_ms,
                                  .per_s = r->asked,
-                                 .list_size = r->opts.list_size};
+                                 .list_size = r->opts.list_size,
+                                 .twins = ctl_option(r->ctl, "twins")};
     return requests_new(&r->requests, &opts, e);
 }
 
@@ -256,6 +259,10 @@ const struct command simulate_command = {
                 {"requests", "N",
                  "with --rate, requests a second besides: live visits whose lists are what the "
                  "rankers answer, and whose users do with them what they do with others (0)"},
+                {"twins", "SUFFIX",
+                 "with --requests: ask each of them of the placement with this behind its name as "
+                 "well, where rules rank. The answer is shown to nobody; it tells how much of the "
+                 "possible gain over rules a model gets"},
                 {"days", "D",
                  "the history begins so long before now (7), and has about --events events; with "
                  "--rate, it comes first (0)"},

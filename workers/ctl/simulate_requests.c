@@ -2,6 +2,7 @@
 
 #include "ctl/shop_records.h"
 #include "ctl/shop_visits.h"
+#include "ctl/simulate_gain.h"
 #include "ctl/simulate_tally.h"
 
 #include "base/clock.h"
@@ -29,6 +30,7 @@ struct requests {
     struct tail *rankings;
     struct arena arena;
     struct tally lately, total;
+    struct gain *gain;
     struct buf example; /* what one user was shown lately */
     struct buf text;
     int64_t began_us, reported_us;
@@ -62,6 +64,8 @@ static int show(struct requests *r, const struct ranking *answer, struct err *e)
     struct visits_shown shown;
     int64_t now_us = clock_monotonic_us(), now_ms = clock_now_ms();
     int rc = visits_show(r->visits, answer, now_ms, &r->arena, &shown, e);
+    if (!rc)
+        gain_add(r->gain, &shown);
     if (rc || !shown.is_expected)
         return rc;
     r->unanswered--;
@@ -98,6 +102,14 @@ static int64_t request_due_us(const struct requests *r)
     return r->paced_us + (int64_t)((double)r->paced * 1e6 / (double)r->opts.per_s);
 }
 
+/* Right behind the request, on the same partition: both are answered from the same state. */
+static int ask_twin(struct requests *r, const struct rank_request *q, struct err *e)
+{
+    struct rank_request twin;
+    int rc = visits_twin(r->visits, q, &r->arena, &twin, e);
+    return rc ? rc : simulate_out_put(r->opts.out, OUT_REQUESTS, &twin, twin.user_id, 0, e);
+}
+
 static int ask(struct requests *r, int64_t now_us, struct err *e)
 {
     struct rank_request q;
@@ -105,6 +117,8 @@ static int ask(struct requests *r, int64_t now_us, struct err *e)
     int rc = visits_ask(r->visits, clock_now_ms(), now_us, &r->arena, &q, e);
     if (!rc)
         rc = simulate_out_put(r->opts.out, OUT_REQUESTS, &q, q.user_id, 0, e);
+    if (!rc && r->opts.twins)
+        rc = ask_twin(r, &q, e);
     if (rc)
         return rc;
     r->unanswered++;
@@ -144,6 +158,7 @@ static int act_due(struct requests *r, struct err *e)
 static int print(struct requests *r, const struct tally *t, int64_t us, struct err *e)
 {
     tally_print(t, (double)us / 1e6, &r->text);
+    gain_print(r->gain, &r->text);
     return ctl_print(&r->text, e);
 }
 
@@ -225,9 +240,12 @@ int requests_new(struct requests **out, const struct requests_opts *opts, struct
                                  .seed = opts->seed,
                                  .start_ms = opts->start_ms,
                                  .list_size = opts->list_size,
-                                 .patience_ms = PATIENCE_MS};
+                                 .patience_ms = PATIENCE_MS,
+                                 .twins = opts->twins};
     r->opts = *opts;
     int rc = visits_new(&r->visits, &visits, e);
+    if (!rc)
+        rc = gain_new(&r->gain, opts->shop->user_count, e);
     if (!rc)
         rc = open_rankings(r, e);
     if (rc)
@@ -243,6 +261,7 @@ void requests_free(struct requests *r)
         return;
     tail_free(r->rankings);
     visits_free(r->visits);
+    gain_free(r->gain);
     arena_free(&r->arena);
     buf_free(&r->example);
     buf_free(&r->text);

@@ -1,7 +1,8 @@
 /*
  * The closed loop of a simulation: requests go to rank.requests, rankings are read, shown to the
  * users who asked, and what these do with them goes to events (shop_visits.h decides all of that).
- * Prints every few seconds on standard output how many were answered, how fast and by what.
+ * Prints every few seconds on standard output how many were answered, how fast and by what, and
+ * what came of it (simulate_gain.h).
  *
  * One thread. Uses the machine's clocks. Answers to others on the same topic are passed over.
  */
@@ -20,6 +21,7 @@ struct requests_opts {
     int64_t start_ms; /* as in shop_visits.h */
     int64_t per_s;    /* above 0 */
     uint32_t list_size;
+    const char *twins; /* as in shop_visits.h; NULL: none are asked */
 };
 
 /* Answers are read from where `rankings` ends at this call. Fails with ERR_NOT_FOUND (no such
