@@ -1,114 +1,9 @@
-#include "backfill/join.h"
+/* Whose an impression and a label are, where all clocks agree. */
 #include "unit.h"
 
+#include "support/joins.h"
+
 #include <stdio.h>
-#include <string.h>
-
-/* One join, fed by hand: times in milliseconds, a window of 100, click=1 and convert=5. */
-struct story {
-    struct join *join;
-    struct labels labels;
-    uint64_t number;
-};
-
-static void begin(struct story *s, int64_t log_end_ms)
-{
-    struct err e = {0};
-    *s = (struct story){0};
-    assert_int_equal(labels_parse(&s->labels, "click=1,convert=5", &e), 0);
-    struct join_opts opts = {.labels = &s->labels, .window_ms = 100, .log_end_ms = log_end_ms};
-    assert_int_equal(join_new(&s->join, &opts, &e), 0);
-}
-
-/* "a,b,c" as a list; good until the next call. */
-static struct str_list list_of(const char *text)
-{
-    static struct str items[16];
-    struct str_list list = {items, 0};
-    while (*text) {
-        size_t n = strcspn(text, ",");
-        items[list.count++] = (struct str){text, n};
-        text += n + (text[n] == ',');
-    }
-    return list;
-}
-
-static void ask_as(struct story *s, const char *id, const char *user, int64_t time_ms,
-                   const char *candidates)
-{
-    struct err e = {0};
-    struct rank_request q = {.request_id = str_of(id),
-                             .user_id = str_of(user),
-                             .timestamp = time_ms,
-                             .candidates = list_of(candidates)};
-    assert_int_equal(join_request(s->join, s->number++, &q, &e), 0);
-}
-
-static void ask(struct story *s, const char *id, int64_t time_ms, const char *candidates)
-{
-    ask_as(s, id, "u", time_ms, candidates);
-}
-
-static void log_scored(struct story *s, const char *id, int64_t time_ms, const char *candidates)
-{
-    struct err e = {0};
-    struct score_log logged = {.request_id = str_of(id),
-                               .user_id = str_of("u"),
-                               .timestamp = time_ms,
-                               .candidates = list_of(candidates)};
-    assert_int_equal(join_scored(s->join, s->number++, &logged, time_ms + 10, &e), 0);
-}
-
-/* id NULL: the event carries none. */
-static void event_of_user(struct story *s, const char *name, const char *user, const char *id,
-                          int64_t time_ms, const char *propositions)
-{
-    struct err e = {0};
-    struct event event = {.event_id = str_of("e"),
-                          .event = str_of(name),
-                          .user_id = str_of(user),
-                          .timestamp = time_ms,
-                          .propositions = list_of(propositions),
-                          .request_id = str_of(id)};
-    assert_int_equal(join_event(s->join, s->number++, &event, time_ms, &e), 0);
-}
-
-static void happen(struct story *s, const char *name, const char *id, int64_t time_ms,
-                   const char *propositions)
-{
-    event_of_user(s, name, "u", id, time_ms, propositions);
-}
-
-static void end(struct story *s)
-{
-    struct err e = {0};
-    assert_int_equal(join_end(s->join, &e), 0);
-}
-
-/* "a@0=1 b@1 c": what comes out next, each candidate with its place and its label, if any. */
-static void assert_next(struct story *s, const char *text)
-{
-    char got[512] = "";
-    size_t at = 0;
-    const struct joined *j = join_first(s->join);
-    if (!j) {
-        assert_string_equal("nothing", text);
-        return;
-    }
-    for (size_t i = 0; i < j->count; i++) {
-        struct str id = join_proposition(s->join, j->propositions[i]);
-        at += (size_t)snprintf(got + at, sizeof got - at, "%s%.*s", i ? " " : "", STR_ARG(id));
-        if (j->places[i] >= 0)
-            at += (size_t)snprintf(got + at, sizeof got - at, "@%d", j->places[i]);
-        if (j->happened[i])
-            at += (size_t)snprintf(got + at, sizeof got - at, "=%g",
-                                   (double)labels_value(&s->labels, j->happened[i]));
-    }
-    snprintf(got + at, sizeof got - at, "%s%s", j->is_impression ? " impression" : "",
-             j->is_complete ? "" : " incomplete");
-    assert_string_equal(got, text);
-    join_take(s->join);
-}
 
 /* ------------------------------------------------------------ impressions */
 
@@ -181,78 +76,6 @@ static void an_impression_of_another_user_is_not_the_requests(void **state)
     join_free(s.join);
 }
 
-static void an_impression_later_than_the_window_is_not_the_requests(void **state)
-{
-    (void)state;
-    struct story s;
-    begin(&s, 1000);
-    ask(&s, "r", 0, "a");
-    ask(&s, "q", 0, "a");
-    happen(&s, "impression", "r", 100, "a");
-    happen(&s, "impression", "q", 101, "a");
-    end(&s);
-    assert_next(&s, "a@0");
-    assert_next(&s, "a");
-    assert_next(&s, "a@0 impression");
-    join_free(s.join);
-}
-
-/* Read at the request's time, a vector would know the impression, and the click that is its label.
- */
-static void an_impression_before_its_request_keeps_the_labels(void **state)
-{
-    (void)state;
-    struct story s;
-    begin(&s, 1000);
-    happen(&s, "impression", "r", 0, "b,a");
-    happen(&s, "click", NULL, 3, "b");
-    ask(&s, "r", 5, "a,b,c");
-    ask(&s, "r", 6, "a");
-    happen(&s, "click", "r", 100, "a");
-    happen(&s, "convert", NULL, 101, "a");
-    end(&s);
-    assert_next(&s, "b@0=1 a@1=1 impression");
-    assert_true(join_first(s.join)->is_early);
-    assert_false(join_first(s.join)->is_shown);
-    assert_next(&s, "a@1 b@0 c");
-    assert_next(&s, "nothing");
-    assert_int_equal(join_counts(s.join).early_impressions, 1);
-    assert_int_equal(join_counts(s.join).repeated_requests, 1);
-    join_free(s.join);
-}
-
-static void a_request_behind_its_impression_without_candidates_has_those_shown(void **state)
-{
-    (void)state;
-    struct story s;
-    begin(&s, 1000);
-    happen(&s, "impression", "r", 0, "b,a");
-    ask(&s, "r", 5, "");
-    end(&s);
-    assert_next(&s, "b@0 a@1 impression");
-    assert_next(&s, "b@0 a@1");
-    join_free(s.join);
-}
-
-/* What was scored was read before anything was shown, whatever the clocks say. */
-static void what_was_logged_takes_over_from_an_impression_before_it(void **state)
-{
-    (void)state;
-    struct story s;
-    begin(&s, 1000);
-    happen(&s, "impression", "r", 0, "b,a");
-    happen(&s, "click", NULL, 3, "b");
-    ask(&s, "r", 5, "");
-    log_scored(&s, "r", 5, "a,b,c");
-    happen(&s, "click", NULL, 100, "a");
-    happen(&s, "click", "r", 101, "a");
-    end(&s);
-    assert_true(join_first(s.join)->is_early);
-    assert_next(&s, "a@1=1 b@0=1 c");
-    assert_next(&s, "nothing");
-    join_free(s.join);
-}
-
 /* An empty id is none: these are two impressions, not one and its repeat. */
 static void an_empty_request_id_is_none(void **state)
 {
@@ -285,23 +108,6 @@ static void labels_add_up_and_each_counts_once(void **state)
     assert_next(&s, "a@0=6 b@1=5 c@2");
     assert_int_equal(join_counts(s.join).labels, 4);
     assert_int_equal(join_counts(s.join).lost_labels, 0);
-    join_free(s.join);
-}
-
-static void labels_count_from_the_impression_to_the_end_of_its_window(void **state)
-{
-    (void)state;
-    struct story s;
-    begin(&s, 1000);
-    ask(&s, "r", 0, "a,b,c,d");
-    happen(&s, "click", "r", 9, "a");
-    happen(&s, "click", "r", 10, "b");
-    happen(&s, "impression", "r", 10, "a,b,c,d");
-    happen(&s, "click", "r", 110, "c");
-    happen(&s, "click", "r", 111, "d");
-    end(&s);
-    assert_next(&s, "a@0 b@1=1 c@2=1 d@3");
-    assert_int_equal(join_counts(s.join).lost_labels, 2);
     join_free(s.join);
 }
 
@@ -357,57 +163,6 @@ static void what_was_not_shown_has_no_label(void **state)
     join_free(s.join);
 }
 
-/* ------------------------------------------------------------ order and windows */
-
-static void requests_come_out_in_their_order_when_their_windows_are_over(void **state)
-{
-    (void)state;
-    struct story s;
-    begin(&s, 1000);
-    ask(&s, "r", 0, "a");
-    ask(&s, "q", 1, "b");
-    happen(&s, "impression", "r", 50, "a");
-    happen(&s, "other", NULL, 102, "");
-    assert_next(&s, "nothing"); /* r is open until 150, and q waits behind it */
-    happen(&s, "other", NULL, 150, "");
-    assert_next(&s, "nothing");
-    happen(&s, "other", NULL, 151, "");
-    assert_next(&s, "a@0");
-    assert_next(&s, "b");
-    assert_int_equal(join_open(s.join), 0);
-    join_free(s.join);
-}
-
-static void what_the_log_ends_before_is_incomplete(void **state)
-{
-    (void)state;
-    struct story s;
-    begin(&s, 150);
-    ask(&s, "r", 0, "a");
-    ask(&s, "q", 49, "b");
-    happen(&s, "impression", "r", 50, "a");
-    happen(&s, "click", "r", 150, "a");
-    ask(&s, "late", 5000, "c"); /* requests say nothing of how far events go */
-    end(&s);
-    assert_next(&s, "a@0=1 incomplete");
-    assert_next(&s, "b");
-    assert_next(&s, "c incomplete");
-    join_free(s.join);
-}
-
-static void times_at_the_end_of_all_time_do_not_overflow(void **state)
-{
-    (void)state;
-    struct story s;
-    begin(&s, INT64_MAX);
-    ask(&s, "r", INT64_MAX - 5, "a");
-    happen(&s, "impression", "r", INT64_MAX - 1, "a");
-    happen(&s, "click", "r", INT64_MAX, "a");
-    end(&s);
-    assert_next(&s, "a@0=1 incomplete");
-    join_free(s.join);
-}
-
 /* ------------------------------------------------------------ repeats, and score.log */
 
 static void a_repeated_request_changes_nothing(void **state)
@@ -446,29 +201,6 @@ static void what_was_logged_stands_for_its_request(void **state)
     join_free(s.join);
 }
 
-/* Of two logged rankings: until 10 behind each what the user does is close; others' is not. */
-static void what_the_user_does_soon_behind_a_logged_ranking_is_close(void **state)
-{
-    (void)state;
-    struct story s;
-    begin(&s, 1000);
-    log_scored(&s, "r", 0, "a");
-    log_scored(&s, "q", 5, "a");
-    event_of_user(&s, "other", "v", NULL, 6, "");
-    happen(&s, "other", NULL, 12, "");
-    end(&s);
-    assert_false(join_first(s.join)->is_close);
-    join_take(s.join);
-    assert_true(join_first(s.join)->is_close);
-    join_take(s.join);
-    log_scored(&s, "p", 20, "a");
-    happen(&s, "impression", "p", 21, "a");
-    assert_false(join_first(s.join)->is_close); /* it cannot have been before what it followed */
-    happen(&s, "other", NULL, 30, "");
-    assert_true(join_first(s.join)->is_close);
-    join_free(s.join);
-}
-
 /* ------------------------------------------------------------ against a slow and plain one */
 
 enum { USERS = 3, PROPOSITIONS = 6, REQUESTS = 12, STEPS = 400 };
@@ -493,7 +225,7 @@ static int dice(int n)
 }
 
 /* All requests are asked in the beginning, for all propositions; then impressions and clicks of
- * growing times come, and what the header says is done to a list. */
+ * growing times come, and what join.h says is done to a list. */
 static void random_story(uint64_t seed)
 {
     struct story s;
@@ -560,7 +292,8 @@ static void random_stories_join_as_a_plain_list_does(void **state)
 
 /* ------------------------------------------------------------ memory */
 
-/* As the story above, failing when told; 0 or the code. */
+/* An impression before its request, what was logged of that, and a click, with allocations failing
+ * when told; 0 or the code. */
 static int short_story(void)
 {
     struct err e = {0};
@@ -613,22 +346,13 @@ int main(void)
         cmocka_unit_test(a_request_without_candidates_has_those_that_were_shown),
         cmocka_unit_test(an_impression_whose_request_is_not_known_is_one_itself),
         cmocka_unit_test(an_impression_of_another_user_is_not_the_requests),
-        cmocka_unit_test(an_impression_later_than_the_window_is_not_the_requests),
-        cmocka_unit_test(an_impression_before_its_request_keeps_the_labels),
-        cmocka_unit_test(a_request_behind_its_impression_without_candidates_has_those_shown),
-        cmocka_unit_test(what_was_logged_takes_over_from_an_impression_before_it),
         cmocka_unit_test(an_empty_request_id_is_none),
         cmocka_unit_test(labels_add_up_and_each_counts_once),
-        cmocka_unit_test(labels_count_from_the_impression_to_the_end_of_its_window),
         cmocka_unit_test(a_label_with_a_request_is_that_requests_alone),
         cmocka_unit_test(a_label_without_a_request_is_the_newest_impressions_that_shows_it),
         cmocka_unit_test(what_was_not_shown_has_no_label),
-        cmocka_unit_test(requests_come_out_in_their_order_when_their_windows_are_over),
-        cmocka_unit_test(what_the_log_ends_before_is_incomplete),
-        cmocka_unit_test(times_at_the_end_of_all_time_do_not_overflow),
         cmocka_unit_test(a_repeated_request_changes_nothing),
         cmocka_unit_test(what_was_logged_stands_for_its_request),
-        cmocka_unit_test(what_the_user_does_soon_behind_a_logged_ranking_is_close),
         cmocka_unit_test(random_stories_join_as_a_plain_list_does),
         cmocka_unit_test(memory_that_cannot_be_had_is_an_error),
     };

@@ -1,95 +1,15 @@
+/* What a report says of all requests; what it says of some of them is in test_report_segments.c. */
 #include "unit.h"
 
-#include "support/report_rows.h"
+#include "support/reports.h"
 
 #include "ctl/report_print.h"
 #include "report/report_words.h"
 
-/* 40 requests of 10 rows; every second user is of tier gold. Of those the model has the clicked row
- * first and the rules have it second; of the others the other way round. */
-enum { REQUESTS = 40, CANDIDATES = 10 };
-
-static const struct report_case SMALL = {.seed = 1,
-                                         .requests = REQUESTS,
-                                         .candidates = CANDIDATES,
-                                         .columns = 2,
-                                         .values = 2,
-                                         .base_rate = 0.5,
-                                         .scorers = 2,
-                                         .sampled = true};
-
-/* NDCG of a list whose only positive is at the second place: 1 / log2(3). */
-static const double SECOND = 0.6309297535714575;
-
-static void put_row(struct report_made *m, size_t row, float label, float model, float rules)
+static void advise(struct buf *advice, const struct report *r)
 {
-    ((float *)(uintptr_t)m->rows.labels)[row] = label;
-    ((float *)(uintptr_t)m->scorers[0].scores)[row] = model;
-    ((float *)(uintptr_t)m->scorers[1].scores)[row] = rules;
-}
-
-static void make_by_hand(struct report_made *m)
-{
-    report_make(m, &SMALL);
-    uint32_t *segments = (uint32_t *)(uintptr_t)m->rows.segments;
-    uint32_t *users = (uint32_t *)(uintptr_t)m->rows.users;
-    uint32_t *seen = (uint32_t *)(uintptr_t)m->rows.user_seen;
-    uint32_t *of_rows = (uint32_t *)(uintptr_t)m->rows.proposition_seen;
-    for (size_t i = 0; i < REQUESTS; i++) {
-        bool gold = i % 2 == 0;
-        /* Texts 3 and 4 are of the first two kinds of users: gold, basic. */
-        segments[i] = gold ? 3 : 4;
-        users[i] = (uint32_t)i;
-        seen[i] = i < 4 ? 0 : i < 12 ? 3 : 100;
-        for (size_t j = 0; j < CANDIDATES; j++) {
-            float below = 0.5f - 0.01f * (float)j;
-            put_row(m, i * CANDIDATES + j, j == 0, j || gold ? below : 0.485f,
-                    j || !gold ? below : 0.485f);
-            of_rows[i * CANDIDATES + j] = 100;
-        }
-    }
-}
-
-static void assert_near(double got, double expected, double error)
-{
-    if (!(fabs(got - expected) <= error))
-        fail_msg("%.17g is not %.17g", got, expected);
-}
-
-static struct report *make_report(const struct report_made *m)
-{
-    struct report *r = NULL;
-    struct err e = {0};
-    assert_int_equal(model_report_new(&r, &m->data, &e), 0);
-    return r;
-}
-
-static const struct report_segment *segment_named(const struct report *r, const char *name)
-{
-    for (size_t i = 0; i < r->segment_count; i++)
-        if (strcmp(r->segments[i].name, name) == 0)
-            return &r->segments[i];
-    fail_msg("no segment %s", name);
-    return NULL;
-}
-
-static const struct report_row *row_of(const struct report *r, const char *scorer,
-                                       const char *segment, const char *metric)
-{
-    for (size_t i = 0; i < model_report_row_count(r); i++) {
-        const struct report_row *row = &model_report_rows(r)[i];
-        if (strcmp(row->scorer, scorer) == 0 && strcmp(row->segment, segment) == 0 &&
-            strcmp(row->metric, metric) == 0)
-            return row;
-    }
-    return NULL;
-}
-
-static const char *text_in(struct buf *b)
-{
-    buf_put_u8(b, 0);
-    assert_true(buf_ok(b));
-    return (const char *)b->data;
+    buf_reset(advice);
+    report_put_advice(advice, r);
 }
 
 /* ---- Rows ---- */
@@ -140,152 +60,7 @@ static void rows_of_the_registry_are_what_the_metrics_give(void **state)
     report_made_free(&m);
 }
 
-/* ---- Segments ---- */
-
-static void a_segment_is_judged_by_its_requests_alone(void **state)
-{
-    (void)state;
-    struct report_made m;
-    make_by_hand(&m);
-    struct report *r = make_report(&m);
-    const struct report_segment *gold = segment_named(r, "user.tier=gold");
-    const struct report_segment *basic = segment_named(r, "user.tier=basic");
-    assert_int_equal(gold->requests, 20);
-    assert_int_equal(gold->rows, 200);
-    assert_int_equal(gold->positives, 20);
-    assert_near(gold->model.value, 1, 1e-12);
-    assert_near(gold->baseline.value, SECOND, 1e-12);
-    assert_near(gold->gain.value, 1 - SECOND, 1e-12);
-    assert_near(basic->model.value, SECOND, 1e-12);
-    assert_near(basic->gain.value, SECOND - 1, 1e-12);
-    assert_near(row_of(r, "model", "", "ndcg@10")->value, (1 + SECOND) / 2, 1e-12);
-    assert_near(row_of(r, "model", "user.tier=basic", "ndcg@10")->value, SECOND, 1e-12);
-    assert_near(row_of(r, "model - rules", "user.tier=basic", "ndcg@10")->value, SECOND - 1, 1e-12);
-    model_report_free(r);
-    report_made_free(&m);
-}
-
-static void a_segment_of_too_few_rows_is_left_out_and_a_cold_one_is_counted(void **state)
-{
-    (void)state;
-    struct report_made m;
-    make_by_hand(&m);
-    /* One row of gold loses its label: 199 are left. */
-    put_row(&m, 5, NAN, 0, 0);
-    struct report *r = make_report(&m);
-    for (size_t i = 0; i < r->segment_count; i++)
-        assert_string_not_equal(r->segments[i].name, "user.tier=gold");
-    assert_true(r->segments_too_small > 0);
-    assert_int_equal(segment_named(r, "user=unseen")->requests, 4);
-    assert_int_equal(segment_named(r, "user=unseen")->rows, 39);
-    assert_int_equal(segment_named(r, "user=cold")->requests, 12);
-    assert_int_equal(segment_named(r, "user=cold")->positives, 12);
-    assert_int_equal(segment_named(r, "proposition=cold")->rows, 0);
-    assert_false(segment_named(r, "user=cold")->judged);
-    assert_null(row_of(r, "model", "user=cold", "ndcg@10"));
-    model_report_free(r);
-    report_made_free(&m);
-}
-
-/* A text that only rows without a label have is met when nothing is counted any more. */
-static void what_only_unlabelled_rows_have_is_no_segment(void **state)
-{
-    (void)state;
-    struct report_made m;
-    make_by_hand(&m);
-    uint32_t *brands = (uint32_t *)(uintptr_t)m.rows.proposition_segments;
-    for (size_t i = 0; i < REQUESTS * CANDIDATES; i++)
-        brands[i] = i % CANDIDATES < 5 ? 603 : 604;
-    ((uint32_t *)(uintptr_t)m.rows.segments)[7] = 500;
-    for (size_t j = 0; j < CANDIDATES; j++) {
-        put_row(&m, 7 * CANDIDATES + j, NAN, 0, 0);
-        brands[7 * CANDIDATES + j] = 610;
-    }
-    struct report *r = make_report(&m);
-    for (size_t i = 0; i < r->segment_count; i++)
-        assert_string_not_equal(r->segments[i].name, "proposition.brand=brand 7");
-    model_report_free(r);
-    report_made_free(&m);
-}
-
-static void a_segment_of_propositions_is_judged_by_its_rows_alone(void **state)
-{
-    (void)state;
-    struct report_made m;
-    make_by_hand(&m);
-    /* Rows 0 and 1 of each request are brand 0, all others brand 1. Among the former the positives
-     * of gold have 0.5, those of basic 0.485, the 40 negatives 0.49: half of the pairs are right.
-     */
-    uint32_t *brands = (uint32_t *)(uintptr_t)m.rows.proposition_segments;
-    for (size_t i = 0; i < REQUESTS * CANDIDATES; i++)
-        brands[i] = i % CANDIDATES < 5 ? 603 : 604;
-    struct report *r = make_report(&m);
-    const struct report_segment *s = segment_named(r, "proposition.brand=brand 0");
-    assert_int_equal(s->metric, METRIC_AUC);
-    assert_int_equal(s->rows, 200);
-    /* Negatives have 0.49, 0.48, 0.47, 0.46: basic's positives lie below the first of four. */
-    assert_near(s->model.value, (1 + 0.75) / 2, 1e-12);
-    model_report_free(r);
-    report_made_free(&m);
-}
-
-static void the_segment_that_is_worse_than_rules_is_named(void **state)
-{
-    (void)state;
-    struct report_made m;
-    struct buf text = {0};
-    const struct report_case of = {.seed = 1,
-                                   .requests = 2000,
-                                   .candidates = 10,
-                                   .columns = 1,
-                                   .values = 3,
-                                   .knows_model = 0.6,
-                                   .knows_rules = 0.42,
-                                   .base_rate = 0.1,
-                                   .scorers = 4};
-    report_make(&m, &of);
-    struct report *r = make_report(&m);
-    /* The model knows least of users of tier gold. */
-    assert_true(segment_named(r, "user.tier=gold")->below_baseline);
-    assert_true(segment_named(r, "user.tier=gold")->below_all);
-    assert_false(segment_named(r, "user.tier=basic")->below_baseline);
-    report_put_worst(&text, r);
-    assert_contains(text_in(&text), "Credibly worse than rules for user.tier=gold (NDCG@10 0.");
-    buf_reset(&text);
-    report_put_headline(&text, r);
-    assert_contains(text_in(&text), "Better than rules: NDCG@10 0.");
-    buf_free(&text);
-    model_report_free(r);
-    report_made_free(&m);
-}
-
-/* Users of 50 countries that are all alike: at 5 % for each of some 70 segments, three or four
- * would be worse by chance alone, in either of two ways. */
-static void many_segments_of_one_kind_give_no_false_alarm(void **state)
-{
-    (void)state;
-    for (uint64_t seed = 1; seed <= 2; seed++) {
-        struct report_made m;
-        const struct report_case of = {.seed = seed,
-                                       .requests = 5000,
-                                       .candidates = 10,
-                                       .columns = 1,
-                                       .values = 50,
-                                       .knows_model = 0,
-                                       .knows_rules = 0,
-                                       .base_rate = 0.2,
-                                       .scorers = 2};
-        report_make(&m, &of);
-        struct report *r = make_report(&m);
-        size_t alarms = 0;
-        for (size_t i = 0; i < r->segment_count; i++)
-            alarms += r->segments[i].below_baseline + r->segments[i].below_all;
-        assert_true(r->segment_count > 50);
-        assert_true(alarms <= 1);
-        model_report_free(r);
-        report_made_free(&m);
-    }
-}
+/* ---- Orders ---- */
 
 static void a_model_is_judged_by_what_it_orders_by(void **state)
 {
@@ -296,7 +71,7 @@ static void a_model_is_judged_by_what_it_orders_by(void **state)
     /* Published scores are all equal, as calibrated ones may be; the margins are those of a perfect
      * order. */
     for (size_t i = 0; i < REQUESTS * CANDIDATES; i++) {
-        ((float *)(uintptr_t)m.scorers[0].scores)[i] = 0.1f;
+        scores_of(&m, 0)[i] = 0.1f;
         margins[i] = -(float)(i % CANDIDATES);
     }
     struct report *r = make_report(&m);
@@ -322,41 +97,14 @@ static void an_order_that_is_better_than_the_rules_is_named(void **state)
     make_by_hand(&m);
     m.data.scorer_count = 3;
     for (size_t i = 0; i < REQUESTS * CANDIDATES; i++)
-        ((float *)(uintptr_t)m.scorers[2].scores)[i] = -(float)(i % CANDIDATES);
+        scores_of(&m, 2)[i] = -(float)(i % CANDIDATES);
     struct report *r = make_report(&m);
     report_put_certainty(&text, r);
     assert_contains(text_in(&text), "But popularity orders better than rules (1.000)");
     assert_contains(text_in(&text), "so that would be the better choice");
-    buf_reset(&text);
-    report_put_advice(&text, r);
+    advise(&text, r);
     assert_contains(text_in(&text), "Do not serve it: popularity ranks better.");
     buf_free(&text);
-    model_report_free(r);
-    report_made_free(&m);
-}
-
-static void an_attribute_of_very_many_values_is_named_but_not_judged(void **state)
-{
-    (void)state;
-    struct report_made m;
-    struct buf page = {0};
-    const struct report_case of = {.seed = 1,
-                                   .requests = 2000,
-                                   .candidates = 10,
-                                   .columns = 1,
-                                   .values = 51,
-                                   .knows_model = 0.5,
-                                   .knows_rules = 0.4,
-                                   .base_rate = 0.3,
-                                   .scorers = 2};
-    report_make(&m, &of);
-    struct report *r = make_report(&m);
-    for (size_t i = 0; i < r->segment_count; i++)
-        assert_null(strstr(r->segments[i].name, "user.country"));
-    assert_int_equal(r->many_valued.count, 1);
-    model_report_html(r, &page);
-    assert_contains(text_in(&page), "Not looked at, having more than 50 values: user.country.");
-    buf_free(&page);
     model_report_free(r);
     report_made_free(&m);
 }
@@ -374,7 +122,7 @@ static void judge_few(enum report_verdict *verdict, struct buf *advice, size_t p
                     j == 0 ? -1.5f : -(float)j);
     struct report *r = make_report(&m);
     *verdict = report_verdict(r);
-    report_put_advice(advice, r);
+    advise(advice, r);
     model_report_free(r);
     report_made_free(&m);
 }
@@ -387,7 +135,6 @@ static void fewer_than_twenty_with_a_positive_decide_nothing(void **state)
     judge_few(&verdict, &advice, 19);
     assert_int_equal(verdict, VERDICT_OPEN);
     assert_contains(text_in(&advice), "this test part is too small to decide by");
-    buf_reset(&advice);
     judge_few(&verdict, &advice, 21);
     assert_int_equal(verdict, VERDICT_BETTER);
     assert_contains(text_in(&advice), "Give it a share of the users: `flotilla models plan shop");
@@ -404,22 +151,20 @@ static void scores_that_are_no_chances_are_said_to_be_none(void **state)
     for (size_t i = 0; i < REQUESTS * CANDIDATES; i++)
         put_row(&m, i, i % 2 == 0, 0.9f, 0);
     struct report *r = make_report(&m);
-    report_put_advice(&advice, r);
+    advise(&advice, r);
     assert_contains(text_in(&advice), "Its scores are no chances (calibration error 0.4000");
     assert_contains(text_in(&advice), "calibrate before anything");
     model_report_free(r);
     m.calibration.kind = CALIBRATION_PLATT;
     m.data.calibration = &m.calibration;
     r = make_report(&m);
-    buf_reset(&advice);
-    report_put_advice(&advice, r);
+    advise(&advice, r);
     assert_contains(text_in(&advice), "it was calibrated, so the test part is of another kind");
     model_report_free(r);
     for (size_t i = 0; i < REQUESTS * CANDIDATES; i++)
         put_row(&m, i, i % 2 == 0, 0.49f, 0);
     r = make_report(&m);
-    buf_reset(&advice);
-    report_put_advice(&advice, r);
+    advise(&advice, r);
     assert_null(strstr(text_in(&advice), "no chances"));
     buf_free(&advice);
     model_report_free(r);
@@ -433,13 +178,10 @@ static void noise_is_rarely_taken_for_a_difference(void **state)
     size_t better = 0, worse = 0;
     for (uint64_t seed = 1; seed <= 40; seed++) {
         struct report_made m;
-        const struct report_case of = {.seed = seed,
-                                       .requests = 60,
-                                       .candidates = 10,
-                                       .columns = 1,
-                                       .values = 2,
-                                       .base_rate = 0.1,
-                                       .scorers = 2};
+        struct report_case of = ten_candidates(seed);
+        of.requests = 60;
+        of.values = 2;
+        of.base_rate = 0.1;
         report_make(&m, &of);
         struct report *r = make_report(&m);
         better += report_verdict(r) == VERDICT_BETTER;
@@ -616,15 +358,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_of_the_registry_are_what_the_metrics_give),
-        cmocka_unit_test(a_segment_is_judged_by_its_requests_alone),
-        cmocka_unit_test(a_segment_of_too_few_rows_is_left_out_and_a_cold_one_is_counted),
-        cmocka_unit_test(what_only_unlabelled_rows_have_is_no_segment),
-        cmocka_unit_test(a_segment_of_propositions_is_judged_by_its_rows_alone),
-        cmocka_unit_test(the_segment_that_is_worse_than_rules_is_named),
-        cmocka_unit_test(many_segments_of_one_kind_give_no_false_alarm),
         cmocka_unit_test(a_model_is_judged_by_what_it_orders_by),
         cmocka_unit_test(an_order_that_is_better_than_the_rules_is_named),
-        cmocka_unit_test(an_attribute_of_very_many_values_is_named_but_not_judged),
         cmocka_unit_test(fewer_than_twenty_with_a_positive_decide_nothing),
         cmocka_unit_test(scores_that_are_no_chances_are_said_to_be_none),
         cmocka_unit_test(noise_is_rarely_taken_for_a_difference),
