@@ -428,9 +428,9 @@ class Rights(unittest.TestCase):
         wait_until(lambda: fleet.rows("SELECT count(*) FROM dead_letters") == [["1"]], "no dead letter", LIMIT_S)
         rights = rights_of(fleet, "flotilla")
         purposes = {r["for"] for r in rights}
-        self.assertLessEqual(purposes, {"topics create", "topics check", "tail", "tail, status", "send, simulate",
-                                        "status", "dead-letters replay", "models", "models, tail", "rank, send",
-                                        "rank, tail"})
+        self.assertLessEqual(purposes, {"topics create", "topics check", "tail", "tail, status", "tail, backfill",
+                                        "tail, status, backfill", "send, simulate", "status",
+                                        "dead-letters replay", "models", "models, tail", "rank, send", "rank, tail"})
         # A model for each topic that is written, so that none finds its version there already.
         model = fleet.folder / "model.json"
         model.write_text(models.text(1, [models.stump(0, 0.5, 1, 2)], names=("clicks_365d",)), encoding="utf-8")
@@ -439,7 +439,8 @@ class Rights(unittest.TestCase):
 
         def for_the_test(purpose):
             """One of the commands that a right is for."""
-            return {"tail, status": "tail", "models, tail": "tail", "rank, tail": "tail",
+            return {"tail, status": "tail", "tail, backfill": "tail", "tail, status, backfill": "tail",
+                    "models, tail": "tail", "rank, tail": "tail",
                     "rank, send": "send, simulate"}.get(purpose, purpose)
 
         def without(missing):
