@@ -170,6 +170,7 @@ static int meet_ranking(struct backfill *b, uint64_t number, const struct rankin
     b->counts.rankings++;
     if (unused != UNUSED_REASONS) {
         b->counts.unused[unused]++;
+        rc = r->scored ? comparison_note(&b->comparison, r->scored, e) : 0;
     } else {
         b->counts.used++;
         b->counts.used_impressions += r->is_impression;

@@ -172,12 +172,22 @@ static void add_example(struct comparison *c, size_t column, const struct score_
         c->example_count++;
 }
 
+static void note_columns(struct comparison *c, int64_t time_ms)
+{
+    for (size_t i = 0; i < c->set->output_count; i++) {
+        struct compared_column *column = &c->columns[i];
+        bool is_there = c->places[i] >= 0;
+        if (is_there && !column->was_there && column->was_absent)
+            column->since_ms = time_ms;
+        column->was_there |= is_there;
+        column->was_absent |= !is_there;
+    }
+}
+
 /* Whether the log has this column for so short a time that it does not know all of its past. */
-static bool is_new(struct compared_column *c, int64_t time_ms)
+static bool is_new(const struct compared_column *c, int64_t time_ms)
 {
     int64_t whole_ms;
-    if (!c->values && c->missing)
-        c->since_ms = time_ms;
     return c->since_ms != INT64_MIN &&
            (__builtin_add_overflow(c->since_ms, c->span_ms, &whole_ms) || time_ms <= whole_ms);
 }
@@ -217,6 +227,8 @@ int comparison_take(struct comparison *c, const struct score_log *logged, bool c
     }
     int rc = find_columns(c, logged, e);
     *usable = false;
+    if (!rc)
+        note_columns(c, logged->timestamp);
     for (size_t i = 0; i < c->set->output_count; i++)
         *usable |= c->places[i] >= 0;
     if (rc || !*usable)
@@ -225,6 +237,14 @@ int comparison_take(struct comparison *c, const struct score_log *logged, bool c
     for (size_t i = 0; i < c->set->output_count; i++)
         take_column(c, i, logged, came_late, out_of_order, vectors);
     return 0;
+}
+
+int comparison_note(struct comparison *c, const struct score_log *logged, struct err *e)
+{
+    int rc = fits(logged) ? find_columns(c, logged, e) : 0;
+    if (!rc && fits(logged))
+        note_columns(c, logged->timestamp);
+    return rc;
 }
 
 /* ------------------------------------------------------------ results */

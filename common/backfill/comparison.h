@@ -30,13 +30,14 @@ enum comparison_class { COMPARED_EXACT, COMPARED_SHARED, COMPARED_NEVER };
 
 struct compared_column {
     enum comparison_class class;
-    uint64_t values;    /* that both have */
-    uint64_t different; /* of these, with no event of the user to explain it */
-    uint64_t late;      /* different, and an event came late, or close to the request */
-    uint64_t missing;   /* rows of logged requests whose log does not have it: computed */
-    bool is_keyed;      /* the user may have several keys in its scope */
-    int64_t span_ms;    /* of its longest window; INT64_MAX: it forgets nothing */
-    int64_t since_ms;   /* when the log first had it, having been without it; INT64_MIN: always */
+    uint64_t values;            /* that both have */
+    uint64_t different;         /* of these, with no event of the user to explain it */
+    uint64_t late;              /* different, and an event came late, or close to the request */
+    uint64_t missing;           /* rows of logged requests whose log does not have it: computed */
+    bool is_keyed;              /* the user may have several keys in its scope */
+    int64_t span_ms;            /* of its longest window; INT64_MAX: it forgets nothing */
+    bool was_there, was_absent; /* in a record of the log so far */
+    int64_t since_ms; /* when the log first had it, having been without it; INT64_MIN: always */
 };
 
 enum { COMPARISON_EXAMPLES = 20, COMPARISON_ID_BYTES = 80 };
@@ -74,6 +75,9 @@ void comparison_free(struct comparison *c);
  */
 int comparison_take(struct comparison *c, const struct score_log *logged, bool came_late,
                     bool out_of_order, float *vectors, bool *usable, struct err *e);
+
+/* Of a record that is not taken: which columns the log had by then. Fails with ERR_NOMEM. */
+int comparison_note(struct comparison *c, const struct score_log *logged, struct err *e);
 
 /* Whether the last record that was taken has every column, but those that are never compared. */
 bool comparison_is_whole(const struct comparison *c);

@@ -279,9 +279,7 @@ int journal_remove(const char *dir, struct err *e)
         return 0;
     int rc = journal_dir_open(&file, dir, e);
     if (!rc)
-        rc = journal_dir_clear(file, dir, e);
-    if (!rc && rmdir(dir))
-        rc = err_set(e, ERR_IO, "cannot remove the directory %s: %s", dir, strerror(errno));
+        rc = journal_dir_remove(file, dir, e);
     if (file >= 0)
         close(file);
     return rc;

@@ -18,6 +18,7 @@ enum { MANIFEST_MAX_BYTES = 64 * 1024 * 1024, RUN_LEAST_BYTES = 3, RUN_DIGITS = 
 /* The number is of the form: what another program wrote is made anew. */
 static const char form[8] = "FLJRNL01";
 
+#define MARK       "journal" /* there as long as the directory is one */
 #define SEALED     "sealed"
 #define SEALED_NEW "sealed.new"
 
@@ -32,7 +33,8 @@ static bool is_run(const char *name)
 
 static bool is_ours(const char *name)
 {
-    return is_run(name) || strcmp(name, SEALED) == 0 || strcmp(name, SEALED_NEW) == 0;
+    return is_run(name) || strcmp(name, MARK) == 0 || strcmp(name, SEALED) == 0 ||
+           strcmp(name, SEALED_NEW) == 0;
 }
 
 /* Calls each(…) for every file but . and ..; stops at the first that does not return 0. */
@@ -66,9 +68,34 @@ static int refuse_foreign(int file, const char *dir, const char *name, struct er
                                    dir, name);
 }
 
+/* Somebody's own files may have such names: what has no mark is no journal. */
+static int refuse_any(int file, const char *dir, const char *name, struct err *e)
+{
+    (void)file;
+    return err_set(e, ERR_INVALID,
+                   "%s has a file %s and is no journal: choose a directory of its own for the "
+                   "journal",
+                   dir, name);
+}
+
+static int mark(int file, const char *dir, struct err *e)
+{
+    if (faccessat(file, MARK, F_OK, 0) == 0)
+        return each_file(file, dir, refuse_foreign, e);
+    int rc = each_file(file, dir, refuse_any, e);
+    if (rc)
+        return rc;
+    int made = openat(file, MARK, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    if (made < 0)
+        return err_set(e, ERR_IO, "cannot make %s/" MARK ": %s", dir, strerror(errno));
+    close(made);
+    return 0;
+}
+
 static int remove_ours(int file, const char *dir, const char *name, struct err *e)
 {
-    if (!is_ours(name) || unlinkat(file, name, 0) == 0 || errno == ENOENT)
+    if (!is_ours(name) || strcmp(name, MARK) == 0 || unlinkat(file, name, 0) == 0 ||
+        errno == ENOENT)
         return 0;
     return err_set(e, ERR_IO, "cannot remove %s/%s: %s", dir, name, strerror(errno));
 }
@@ -87,7 +114,7 @@ int journal_dir_open(int *out, const char *dir, struct err *e)
                 ? err_set(e, ERR_INVALID, "another process works in %s: wait for it or end it", dir)
                 : err_set(e, ERR_IO, "cannot lock %s: %s", dir, strerror(errno));
     if (!rc)
-        rc = each_file(file, dir, refuse_foreign, e);
+        rc = mark(file, dir, e);
     if (rc)
         close(file);
     else
@@ -100,6 +127,16 @@ int journal_dir_clear(int file, const char *dir, struct err *e)
     /* The manifest first: without it nothing else is taken for whole. */
     int rc = remove_ours(file, dir, SEALED, e);
     return rc ? rc : each_file(file, dir, remove_ours, e);
+}
+
+int journal_dir_remove(int file, const char *dir, struct err *e)
+{
+    int rc = journal_dir_clear(file, dir, e);
+    if (!rc && unlinkat(file, MARK, 0) && errno != ENOENT)
+        rc = err_set(e, ERR_IO, "cannot remove %s/" MARK ": %s", dir, strerror(errno));
+    if (!rc && rmdir(dir))
+        rc = err_set(e, ERR_IO, "cannot remove the directory %s: %s", dir, strerror(errno));
+    return rc;
 }
 
 /* ---- The manifest ---- */

@@ -2,8 +2,9 @@
  * The directory of a journal: whose it is, and what is in it.
  *
  * It is locked (flock) while it is open, so that no two processes work in it; a lock ends with its
- * process. The manifest, a file named `sealed`, is written when everything else is on disk: a
- * directory without one was left unfinished. One thread.
+ * process. An empty file named `journal` says that it is one: without it nothing is removed. The
+ * manifest, a file named `sealed`, is written when everything else is on disk: a directory without
+ * one was left unfinished. One thread.
  */
 #pragma once
 
@@ -24,12 +25,14 @@ void manifest_free(struct manifest *m);
 
 /*
  * Makes the directory if it is not there, and locks it; *out is its file. Fails with ERR_INVALID
- * (another process has it, or it has files of something else: names one), ERR_IO.
+ * (another process has it, or it has files of something else: names one), ERR_IO. What is made or
+ * is empty is marked as a journal's.
  */
 int journal_dir_open(int *out, const char *dir, struct err *e);
 
-/* Removes the journal's files. Fails with ERR_IO. */
+/* Removes what the journal holds; and the directory as well. Fail with ERR_IO. */
 int journal_dir_clear(int file, const char *dir, struct err *e);
+int journal_dir_remove(int file, const char *dir, struct err *e);
 
 /* *found is false where there is no manifest, or one of another program's form. Fails with
  * ERR_CORRUPT (damaged: says what to do), ERR_IO, ERR_NOMEM. */

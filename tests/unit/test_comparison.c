@@ -229,6 +229,23 @@ static void a_column_that_is_new_in_the_log_may_differ_for_its_longest_window(vo
     free_world(&w);
 }
 
+static void a_column_is_new_after_records_that_were_not_used_as_well(void **state)
+{
+    (void)state;
+    struct world w;
+    struct err e = {0};
+    make_world(&w, 7, 8);
+    w.record.fingerprints[OWN * FINGERPRINT_BYTES] ^= 1;
+    assert_int_equal(comparison_note(&w.c, &w.record.log, &e), 0);
+    w.record.fingerprints[OWN * FINGERPRINT_BYTES] ^= 1;
+    w.record.log.timestamp = 1000;
+    assert_true(take(&w.c, &w.record.log, false, w.vectors));
+    assert_int_equal(w.c.columns[OWN].late, 2);
+    assert_int_equal(w.c.columns[OWN].different, 0);
+    assert_int_equal(w.c.requests, 1);
+    free_world(&w);
+}
+
 static void a_record_without_any_of_these_columns_is_not_used(void **state)
 {
     (void)state;
@@ -300,6 +317,7 @@ int main(void)
         cmocka_unit_test(
             dropped_keys_of_a_user_whose_events_came_out_of_order_explain_a_difference),
         cmocka_unit_test(a_column_that_is_new_in_the_log_may_differ_for_its_longest_window),
+        cmocka_unit_test(a_column_is_new_after_records_that_were_not_used_as_well),
         cmocka_unit_test(a_record_without_any_of_these_columns_is_not_used),
         cmocka_unit_test(a_record_whose_parts_do_not_fit_is_not_used),
         cmocka_unit_test(examples_of_defects_push_out_those_of_lags),

@@ -117,6 +117,28 @@ static void a_directory_with_other_files_is_refused_and_left_as_it_is(void **sta
     }
 }
 
+static void a_directory_that_is_no_journal_keeps_even_files_named_like_a_journals(void **state)
+{
+    (void)state;
+    char dir[TEMPORARY_BYTES], path[TEMPORARY_BYTES + 32];
+    struct journal *j = NULL;
+    struct err e = {0};
+    bool sealed;
+    temporary_journal(dir);
+    journal_free(open_journal(dir, 0));
+    snprintf(path, sizeof path, "%s/journal", dir);
+    assert_int_equal(unlink(path), 0);
+    snprintf(path, sizeof path, "%s/run-202401", dir);
+    FILE *f = fopen(path, "wb");
+    assert_non_null(f);
+    fclose(f);
+    assert_int_equal(try_open(&j, dir, "a", 0, &sealed, &e), ERR_INVALID);
+    assert_contains(e.msg, "run-202401 and is no journal");
+    assert_int_equal(journal_remove(dir, &e), ERR_INVALID);
+    assert_int_equal(unlink(path), 0);
+    remove_temporary(dir);
+}
+
 static void a_file_that_cannot_grow_is_named_with_the_reason(void **state)
 {
     (void)state;
@@ -196,6 +218,7 @@ int main(void)
         cmocka_unit_test(every_damaged_byte_is_found_and_its_file_named),
         cmocka_unit_test(a_run_that_is_missing_or_cut_is_found),
         cmocka_unit_test(a_directory_with_other_files_is_refused_and_left_as_it_is),
+        cmocka_unit_test(a_directory_that_is_no_journal_keeps_even_files_named_like_a_journals),
         cmocka_unit_test(a_file_that_cannot_grow_is_named_with_the_reason),
         cmocka_unit_test(memory_that_cannot_be_had_is_told_at_every_allocation),
     };
