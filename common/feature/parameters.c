@@ -260,6 +260,11 @@ static int read_rate(struct parse *p, const struct yaml_node *map)
     else if (!rc && (prior->type != YAML_TEXT || !number_parse(&f->prior, prior->text)))
         rc = parse_refuse(p, prior->line, "prior is \"%s\": give a number or global",
                           prior->type == YAML_TEXT ? prior->text : "a list or map");
+    /* A global prior is a rate of counts. */
+    const double most_global = 0x1p64;
+    if (!rc && !isfinite(f->weight * (isnan(f->prior) ? most_global : f->prior)))
+        rc = parse_refuse(p, prior->line,
+                          "weight times prior is too large for a number: give smaller ones");
     return rc ? rc : read_windows(p, map);
 }
 

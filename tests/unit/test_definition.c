@@ -268,6 +268,12 @@ static void numbers_are_finite_decimal_and_in_range(void **state)
     refused(FILE_OF("name: f, scope: user, rate: {of: a, per: b, windows: [1h], weight: -1, "
                     "prior: 0}"),
             3, "weight is \"-1\"", "not negative");
+    refused(FILE_OF("name: f, scope: user, rate: {of: a, per: b, windows: [1h], weight: 1e30, "
+                    "prior: 1e300}"),
+            3, "weight times prior", "smaller");
+    refused(FILE_OF("name: f, scope: user, rate: {of: a, per: b, windows: [1h], weight: 1e300, "
+                    "prior: global}"),
+            3, "weight times prior", "smaller");
     static const char *const last[] = {"0", "1.5", "10001", "-1", "x"};
     for (size_t i = 0; i < 5; i++) {
         char text[300];
