@@ -94,7 +94,8 @@ static void find_events(struct facts *f, const struct suggest *s)
     }
 }
 
-/* Long enough for nearly all answers that the sample has, and as long again. */
+/* Long enough for nearly all answers that the sample has, and as long again; but of what was shown
+ * in the last window nothing can be learned yet, so it is a tenth of the span at most. */
 static int find_label_window(struct facts *f, struct err *e)
 {
     int64_t longest = 0;
@@ -105,7 +106,8 @@ static int find_label_window(struct facts *f, struct err *e)
             return rc;
         longest = delay > longest ? delay : longest;
     }
-    f->label_window = suggest_window_of(longest ? 2 * (double)longest : 1800e3);
+    double span = (double)f->span.to_ms - (double)f->span.from_ms;
+    f->label_window = suggest_window_within(longest ? 2 * (double)longest : 1800e3, span / 10);
     return 0;
 }
 

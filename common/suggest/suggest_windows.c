@@ -35,6 +35,14 @@ struct suggested_window suggest_window_of(double ms)
     return usual[place_of(ms)];
 }
 
+struct suggested_window suggest_window_within(double ms, double most_ms)
+{
+    size_t i = place_of(ms);
+    while (i > 0 && (double)usual[i].ms > most_ms)
+        i--;
+    return usual[i];
+}
+
 struct suggested_window suggest_usual_window(size_t i)
 {
     return i < USUAL ? usual[i] : (struct suggested_window){0};

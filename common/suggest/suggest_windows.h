@@ -41,5 +41,8 @@ void suggest_windows(struct suggested_windows *out, const struct time_span *span
 /* The shortest usual window of at least so many milliseconds, or the longest. */
 struct suggested_window suggest_window_of(double ms);
 
+/* The same, but none that is longer than most_ms, save the shortest. */
+struct suggested_window suggest_window_within(double ms, double most_ms);
+
 /* The usual windows from short to long; text is NULL behind the last. */
 struct suggested_window suggest_usual_window(size_t i);

@@ -156,6 +156,14 @@ class Suggestions(Case):
         _, features = self.suggested(lines)
         self.assertEqual(30 * DAY_MS, max(features["user_click"][2]["windows"]))
 
+    def test_a_label_window_is_a_tenth_of_the_log_at_most(self):
+        """Answers come days later, in a log of thirty: with twice as long, most labels would be incomplete at its end."""
+        lines = []
+        for n in range(300):
+            at = BEGIN_MS + n * 144 * MINUTE_MS
+            lines += [shown(n, f"u{n % 9}", ["a", "b", "c"], at), chosen(n, f"u{n % 9}", "b", at + 4 * DAY_MS)]
+        self.assertIn("--labels click=1 --label-window 1d", self.suggested(lines)[0])
+
     def test_the_event_with_lists_is_what_was_shown_whatever_its_name(self):
         lines = []
         for n in range(100):
