@@ -73,7 +73,7 @@ static void put_value(struct buf *b, const char *name, double value)
     json_put_number(b, value);
 }
 
-static void put_report(struct buf *b, const struct model_entry *m)
+void model_entry_report_json(struct buf *b, const struct model_entry *m)
 {
     buf_put_u8(b, '[');
     for (size_t i = 0; i < m->report_count; i++) {
@@ -209,7 +209,7 @@ static int write_report(struct db *d, const struct model_entry *m, struct buf *t
     buf_put_str(texts, m->parts.name);
     buf_put_u8(texts, 0);
     size_t at = texts->len;
-    put_report(texts, m);
+    model_entry_report_json(texts, m);
     buf_put_u8(texts, 0);
     if (!buf_ok(texts))
         return err_nomem(e);

@@ -51,6 +51,9 @@ struct model_entry {
     size_t report_count;
 };
 
+/* Appends the rows of its report as a JSON array; what cannot be told is null. */
+void model_entry_report_json(struct buf *b, const struct model_entry *m);
+
 /*
  * Writes a version with its report, numbered one higher than the highest of its name, and says
  * which in *version; two writers at the same time get two numbers. What the server sets is not

@@ -13,7 +13,6 @@ struct attributes {
     size_t pair_count, pair_cap;
     uint64_t *first; /* by text: the place + 1 of its first pair; 0: not read */
     uint8_t *counts; /* by text: of its pairs */
-    uint64_t left_out;
     struct buf name;
 };
 
@@ -72,7 +71,6 @@ int attributes_put(struct attributes *a, const char *attribute, struct str value
     int rc = id_of(&out->attribute, a->names, str_of(attribute), ATTRIBUTES_MOST, e);
     if (!rc && out->attribute != TABLE_NONE)
         rc = id_of(&out->value, a->values, buf_str(&a->name), ATTRIBUTE_VALUES_MOST, e);
-    a->left_out += !rc && out->value == TABLE_NONE;
     return rc;
 }
 
@@ -125,16 +123,6 @@ int attributes_read(struct attributes *a, uint32_t text, const struct attribute_
 size_t attributes_count(const struct attributes *a)
 {
     return table_count(a->names);
-}
-
-size_t attributes_value_count(const struct attributes *a)
-{
-    return table_count(a->values);
-}
-
-uint64_t attributes_left_out(const struct attributes *a)
-{
-    return a->left_out;
 }
 
 struct str attributes_name(const struct attributes *a, uint32_t attribute)

@@ -36,7 +36,5 @@ int attributes_put(struct attributes *a, const char *attribute, struct str value
                    struct attribute_pair *out, struct err *e);
 
 size_t attributes_count(const struct attributes *a);
-size_t attributes_value_count(const struct attributes *a);
-uint64_t attributes_left_out(const struct attributes *a); /* times that a value was */
 struct str attributes_name(const struct attributes *a, uint32_t attribute); /* "user.tier" */
 struct str attributes_value(const struct attributes *a, uint32_t value);    /* "user.tier=gold" */

@@ -171,11 +171,6 @@ void boosting_matrix_free(struct boosting_matrix *m)
     free(m);
 }
 
-size_t boosting_matrix_rows(const struct boosting_matrix *m)
-{
-    return m->rows;
-}
-
 int boosting_matrix_tell(struct boosting_matrix *m, const float *targets, const uint32_t *groups,
                          size_t group_count, const float *weights, struct err *e)
 {

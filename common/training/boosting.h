@@ -43,7 +43,6 @@ int boosting_matrix_new(struct boosting_matrix **out, const struct boosting_sour
 int boosting_matrix_plain(struct boosting_matrix **out, const struct boosting_source *source,
                           size_t rows, int threads, struct err *e);
 void boosting_matrix_free(struct boosting_matrix *m); /* NULL is fine */
-size_t boosting_matrix_rows(const struct boosting_matrix *m);
 
 /* What instances_make() found: targets by row; groups, or NULL; weights (by group where there are
  * groups), or NULL. Copied. Fails with ERR_FATAL. */

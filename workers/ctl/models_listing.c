@@ -102,27 +102,10 @@ static void put_training(struct buf *b, const struct model_training *t)
     buf_put_u8(b, '}');
 }
 
-static void put_value(struct buf *b, const char *name, double value)
-{
-    put_name(b, name);
-    json_put_number(b, value);
-}
-
 static void put_report(struct buf *b, const struct model_entry *m)
 {
     put_name(b, "report");
-    for (size_t i = 0; i < m->report_count; i++) {
-        const struct model_metric *row = &m->report[i];
-        buf_printf(b, "%s{\"n\":%llu", i ? "," : "[", (unsigned long long)row->n);
-        put_text(b, "scorer", row->scorer);
-        put_text(b, "segment", row->segment);
-        put_text(b, "metric", row->metric);
-        put_value(b, "value", row->value);
-        put_value(b, "low", row->low);
-        put_value(b, "high", row->high);
-        buf_put_u8(b, '}');
-    }
-    buf_put_text(b, m->report_count ? "]" : "[]");
+    model_entry_report_json(b, m);
 }
 
 /* Texts that are JSON themselves. */
